@@ -86,7 +86,7 @@ def overview() -> None:
         )
         return
     st.dataframe(
-        tables.workers(found.value, time.time()),
+        tables.in_figures(tables.workers(found.value, time.time())),
         column_config=tables.WORKER_COLUMNS,
         hide_index=True,
         key="workers",

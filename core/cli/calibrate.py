@@ -55,7 +55,7 @@ def report(shell: Shell, namespace: str | None, since: float | None) -> int:
 def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
     rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
-    needed = ", ".join(f"{count} for {budget}" for budget, count in found.still_needed.items())
+    needed = ", ".join(f"{count} for {budget.replace('%', ' %')}" for budget, count in found.still_needed.items())
     rows = [
         ("Namespace", shell.named(found.namespace)),
         ("In force", _threshold_words(found.threshold)),
@@ -91,11 +91,11 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
             )
             for point in points
         ]
-        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95%)")
+        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95 %)")
         lines += [words.table(table, header=header), ""]
     for proposal in found.proposals:
         proposed = "no threshold" if proposal.threshold is None else f"{proposal.threshold:.3f}"
-        lines.append(f"Within {proposal.budget:.0%}: {proposed} ({proposal.reason})")
+        lines.append(f"Within {share(proposal.budget, 0)}: {proposed} ({proposal.reason})")
     return "\n".join(lines)
 
 
@@ -105,7 +105,7 @@ def _false_hits(found: EvidenceReport) -> str:
         return "nothing is served without the judge"
     if not point.labels:
         return "unknown: no label at or above the threshold"
-    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95% confidence"
+    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95 % confidence"
 
 
 def _agreement(found: EvidenceReport) -> str:
@@ -223,7 +223,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
         )
         for point in points
     ]
-    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95%)", "Would save")
+    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95 %)", "Would save")
     wrong = {
         point.threshold: evidence.wrong_hits(_namespace(shell, namespace), point.threshold, since=begin)
         for point in points

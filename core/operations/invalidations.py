@@ -206,7 +206,9 @@ class PreviewOut(BaseModel):
     criteria: CriteriaOut
     namespace: str
     count: int
-    exact: bool = Field(description="Whether `count` is exact; else it is between `low` and `high` with 95%.")
+    exact: bool = Field(
+        description="Whether `count` is exact; else it is between `low` and `high` with 95 % confidence."
+    )
     at_least: bool = Field(description="`count` is what the indexes of the tags have: there may be more.")
     low: int
     high: int

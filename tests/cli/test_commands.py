@@ -153,8 +153,8 @@ def test_stats_say_the_largest_parts_of_a_change(terminal, services, namespace):
                 services.metrics.record(kind(namespace=namespace, at=now - ago))
     services.metrics.flush()
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "15m")
-    assert "The hit rate of the last 15 min is 40.0%: -50.0 points against 90.0% in the 15 min before." in shown
-    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0% → 60.0% of its lookups", shown)
+    assert "The hit rate of the last 15 min is 40.0 %: -50.0 points against 90.0 % in the 15 min before." in shown
+    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0 % → 60.0 % of its lookups", shown)
 
 
 def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, namespace):
@@ -273,7 +273,7 @@ def test_what_a_terminal_would_act_on_is_not_printed(terminal, services):
 
 def test_a_dry_run_shows_and_changes_nothing(terminal, filled):
     shown = terminal.run("invalidate", "--model", "gpt-4o", "--dry-run")
-    assert "2 of 3 entries (66.7%)" in shown
+    assert "2 of 3 entries (66.7 %)" in shown
     told = terminal.data("invalidate", "--model", "gpt-4o", "--dry-run")
     assert (told["applied"], told["preview"]["count"], told["preview"]["exact"]) == (False, 2, True)
     assert terminal.data("invalidate", "--model", "gpt-4", "--dry-run", status=3)["preview"]["count"] == 0

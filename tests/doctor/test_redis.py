@@ -51,7 +51,7 @@ def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
         *(({"refusal": refusal}, Level.ERROR, refusal.cause) for refusal in Refusal),
         ({"persistence": Persistence.NOTHING}, Level.WARNING, "nothing on disk"),
         ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots only"),
-        ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95% full"),
+        ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95 % full"),
         ({"version": "6.0.16"}, Level.ERROR, "6.2.0"),
         ({"version": "5.0.14"}, Level.ERROR, "6.2.0"),
     ],

@@ -280,7 +280,7 @@ def test_a_search_waits_for_redis_and_keeps_what_it_found(open_page, services, m
     found = prompts(at)
     assert found
     monkeypatch.setattr(queries, "page_entries", _unavailable)
-    assert "The search goes on when it can" in everything_said(at.run())
+    assert "The search continues as soon as it can" in everything_said(at.run())
     assert prompts(at) == found
 
 

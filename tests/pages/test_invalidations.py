@@ -80,7 +80,7 @@ def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, servi
 def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, services, filled):
     at = previewed(open_page, model="gpt-4o-mini")
     assert figure(at, "Entries") == "2"
-    assert "14.3% of 14 entries" in everything_said(at)
+    assert "14.3 % of 14 entries" in everything_said(at)
     assert sorted(at.dataframe[0].value["prompt"]) == ["What does word 0 mean?", "What does word 1 mean?"]
     assert services.invalidation.history() == []
 
@@ -191,7 +191,7 @@ def test_marking_stale_hides_nothing_and_is_not_swept(open_page, services, fille
     at.segmented_control(key="soft").set_value(True).run()
     at.button(key="preview").click().run()
     at.button(key="apply").click().run()
-    assert "memory is not freed" not in everything_said(at)  # nobody is needed for it
+    assert "answers are hidden at once" not in everything_said(at)  # nobody is needed for it
     at.button(key="confirm").click().run()
     [done] = services.invalidation.history()
     assert done.state is InvalidationState.SOFT
@@ -243,7 +243,7 @@ def test_sweep_now_says_how_much_is_deleted_and_how_long_it_could_be_undone(open
     at = open_page("invalidations")
     at.button(key=f"sweep-{done.id}").click().run()
     assert "2 entries" in everything_said(at)
-    assert re.search(r"can be undone for (10:00|9:\d\d)", everything_said(at).replace("\\", ""))
+    assert re.search(r"you can undo it for (10:00|9:\d\d)", everything_said(at).replace("\\", ""))
     at.button(key="sweep-cancel").click().run()
     assert services.invalidation.find(done.id).can_undo
     assert "Nobody can undo that" not in everything_said(at)

@@ -247,7 +247,7 @@ def test_a_stored_answer_is_compared_with_a_fresh_one_and_replaced_by_it(playgro
     assert not at.exception
     assert provider.calls == 2
     assert len(at.session_state["turns"]) == 2
-    assert "They differ: they share 67% of their words" in at.warning[-1].value
+    assert "They differ: they share 67 % of their words" in at.warning[-1].value
     places = next(frame.value for frame in at.dataframe if "fresh" in frame.value)
     assert places.to_numpy().tolist() == [["1", "2"]]
     at.button(key=f"keep-{turn.id}").click().run()

@@ -201,5 +201,5 @@ def test_without_redis_it_says_what_grouping_takes(open_page, use, provider, tmp
         use(built)
         log(built, CARD)
         at = open_page("questions")
-        assert "Grouping takes Redis and a worker" in everything_said(at)
+        assert "Grouping needs Redis and a worker" in everything_said(at)
         assert at.button(key="group").disabled

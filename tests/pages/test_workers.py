@@ -158,7 +158,7 @@ def test_every_state_and_every_kind_has_words():
         (
             "replay",
             {"sent": 20, "hits": 10, "hit_rate": 0.5, "errors": 0, "saved_usd": 0.01},
-            "20 sent, 10 hits (50.0%), 0 errors, $0.010 saved",
+            "20 sent, 10 hits (50.0 %), 0 errors, $0.01 saved",
         ),
         ("prune", {"dropped": 3}, "3 rows of expired entries dropped"),
         ("sweep", {}, ""),

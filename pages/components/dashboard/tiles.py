@@ -182,7 +182,7 @@ def relative(now: float | None, before: float | None) -> str | int | None:
     change = (now - before) / before * 100
     if abs(change) < 0.5:
         return 0
-    return f"{change:+.0f}%" if abs(change) < 1000 else None
+    return f"{change:+.0f} %" if abs(change) < 1000 else None
 
 
 def _money_parts(now: Summary) -> str:

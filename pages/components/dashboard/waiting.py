@@ -21,10 +21,10 @@ from pages.components.display.text import one_line
 from pages.components.shell.address import visit
 
 _COLUMNS: dict[str, Any] = {
-    "miss_p50": column.NumberColumn("Miss p50, ms", format="%.0f", width=95),
-    "miss_p95": column.NumberColumn("Miss p95, ms", format="%.0f", width=95),
-    "hit_p50": column.NumberColumn("Hit p50, ms", format="%.2f", width=95),
-    "hit_p95": column.NumberColumn("Hit p95, ms", format="%.2f", width=95),
+    "miss_p50": column.NumberColumn("Miss p50", width=95),
+    "miss_p95": column.NumberColumn("Miss p95", width=95),
+    "hit_p50": column.NumberColumn("Hit p50", width=95),
+    "hit_p95": column.NumberColumn("Hit p95", width=95),
     "requests": column.NumberColumn("Requests", format="localized", width=90),
 }
 

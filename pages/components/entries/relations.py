@@ -108,7 +108,9 @@ def like_entries(found: FoundEntry) -> Looked:
 def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
     """Draws a table of entries with what differs from each."""
     st.dataframe(
-        tables.nearest(nearest, queries.naming(one.found.entry.header.namespace for one in nearest)),
+        shared_tables.in_figures(
+            tables.nearest(nearest, queries.naming(one.found.entry.header.namespace for one in nearest))
+        ),
         column_config=tables.NEAREST_COLUMNS,
         hide_index=True,
         key=key,

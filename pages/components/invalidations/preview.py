@@ -13,6 +13,7 @@ from core.invalidation import Preview, invalidating
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import UNKNOWN, clock, duration, many, money, share, size
 from pages.components.display.namespaces import named, told
+from pages.components.display.tables import in_figures
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.apply import Plan, apply_single, ask
@@ -52,7 +53,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     if preview.rows:
         columns = invalidation_tables.PREVIEW_COLUMNS
         st.dataframe(
-            invalidation_tables.preview(preview.rows, naming),
+            in_figures(invalidation_tables.preview(preview.rows, naming)),
             column_config=columns,
             column_order=[name for name in columns if preview.parts or name != "namespace"],
             hide_index=True,
@@ -90,7 +91,9 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
 def _parts(preview: Preview) -> None:
     """What it would hide in each of all namespaces."""
     st.dataframe(
-        invalidation_tables.preview_parts(preview.parts, queries.naming(part.namespace for part in preview.parts)),
+        in_figures(
+            invalidation_tables.preview_parts(preview.parts, queries.naming(part.namespace for part in preview.parts))
+        ),
         column_config=invalidation_tables.PREVIEW_PART_COLUMNS,
         column_order=[
             name

@@ -71,7 +71,7 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
             )
         table = quality_tables.replayed(points)
         st.dataframe(
-            table,
+            tables.in_figures(table),
             column_config=quality_tables.REPLAY_COLUMNS,
             hide_index=True,
             height=320,

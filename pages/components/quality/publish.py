@@ -73,7 +73,7 @@ def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may:
         to = msgspec.structs.replace(
             threshold, mode=on, serve=proposal.threshold, grey=min(threshold.grey, proposal.threshold)
         )
-        why = f"{proposal.budget:.0%} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
+        why = f"{share(proposal.budget, 0)} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
         _ask(Change(namespace=view.namespace, seen=threshold, to=to, why=why))
 
 

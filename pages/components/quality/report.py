@@ -11,6 +11,7 @@ from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
+from pages.components.display.tables import in_figures
 from pages.components.display.text import plain
 from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
@@ -65,10 +66,12 @@ def all_namespaces(view: EvidenceView) -> None:
     with st.container(border=True, gap="small"):
         st.markdown("**All namespaces**")
         st.dataframe(
-            tables.namespaces(
-                tables.ordered(found, context.services().settings.false_hit_budget),
-                context.services().settings.false_hit_budget,
-                queries.naming(one.namespace for one in found),
+            in_figures(
+                tables.namespaces(
+                    tables.ordered(found, context.services().settings.false_hit_budget),
+                    context.services().settings.false_hit_budget,
+                    queries.naming(one.namespace for one in found),
+                )
             ),
             column_config=tables.NAMESPACE_COLUMNS,
             hide_index=True,
@@ -127,9 +130,9 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
     """The tile that says how many more labels prove which budget."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
-    others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
+    others = (f"{report.still_needed[name]} for {name.replace('%', ' %')}" for name in names if name != chosen)
     return Tile(
-        label=f"Labels to prove {chosen}",
+        label=f"Labels to prove {chosen.replace('%', ' %')}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
         explained="Labels still needed at or above the threshold to prove that budget, if none of them is an error.",

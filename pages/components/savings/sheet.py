@@ -30,7 +30,7 @@ def draw(found: Savings, naming: Naming, chosen: Chosen, reading: Reading[Any]) 
         said = f"{month_words(chosen.month)}{'' if month is None or month.complete else ', so far'}"
         st.subheader(said, anchor=False)
         read = f"As of {local(reading.read_at):%-d %B %Y, %H:%M:%S}. Months are in UTC. {_of_what(chosen)}"
-        st.caption(f":material/cloud_off: {read} The last values that could be read." if stale else read)
+        st.caption(f":material/cloud_off: {read} The last values read." if stale else read)
         if month is None or not month.requests:
             st.info(f"No request was counted in {month_words(chosen.month)}.", icon=":material/event_busy:")
         else:

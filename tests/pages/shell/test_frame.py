@@ -70,12 +70,12 @@ def test_the_last_values_stay_when_redis_goes_away(open_page, use, redis_server,
         ask_with(built, "What is a cat?")
         ask_with(built, "What is a cat?")
         at = open_page("dashboard")
-        assert at.metric[0].value == "50.0%"
+        assert at.metric[0].value == "50.0 %"
         server.kill()
         context.readings().renew()
         at.run()
         assert "You see the last values, read at" in at.error[0].value
-        assert at.metric[0].value == ":gray[50.0%]"
+        assert at.metric[0].value == ":gray[50.0 %]"
         server.start()
         context.readings().renew()
         at.run()
@@ -125,7 +125,7 @@ def test_alerts_of_the_figures_and_the_parts_are_told(open_page, services, provi
             ask(f"Question {number}?")
     services.metrics.flush()
     at = open_page("dashboard")
-    assert "100% of requests failed" in at.error[0].value.replace("\\", "")
+    assert "100 % of requests failed" in at.error[0].value.replace("\\", "")
     assert re.search(r"Since \d\d:\d\d:\d\d \(\d", at.error[0].value)
     assert at.button(key="alert-error-rate").label == "Show failed requests"
     assert [warning.value for warning in at.warning if "No worker is alive" in warning.value]
