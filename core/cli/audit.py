@@ -26,7 +26,7 @@ from .shell import Exit, Shell, cli, command
 @click.option("--before", "before_id", help="Continue before the record with this id.")
 @click.option("--export", type=click.Choice(["csv", "jsonl"]), help="Print all fields, for spreadsheets or programs.")
 def audit(shell: Shell, limit: int, export: str | None, **filters: Any) -> int:
-    """Show who did what, when, and with which result, the latest first."""
+    """Show who did what, when, and with which result, newest first."""
     page = shell.shared.audit.page(limit, **filters)
     found = page.records
     if export is not None:

@@ -16,7 +16,7 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @click.option("--on/--off", "on", default=None, help="Turn it on or off. With neither, list where it is on.")
 @click.option("--note", default="", help="The reason, shown to other operators.")
 def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | None, note: str) -> int:
-    """Have requests of a namespace go straight to the provider, or list where they do.
+    """Send requests of a namespace straight to the provider, or list where they are.
 
     For when an invalidation is refused because Redis takes no writes: this works even then. Every process obeys when
     it returns, which takes a second. Nothing is deleted: turned off, what is stored is served again.

@@ -132,7 +132,7 @@ def _threshold_words(threshold: Threshold) -> str:
 @click.option("--labelled/--unlabelled", default=None, help="Only pairs with, or without, a label.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 def pairs(shell: Shell, namespace: str | None, labelled: bool | None, limit: int) -> int:
-    """List near matches, the latest first."""
+    """List near matches, newest first."""
     found = shell.shared.evidence.pairs(_namespace(shell, namespace), limit=limit, is_labelled=labelled)
     rows = [
         (
@@ -293,7 +293,7 @@ def publish(
 @command(calibrate)
 @namespace_option
 def versions(shell: Shell, namespace: str | None) -> int:
-    """List all thresholds ever published, the latest first."""
+    """List all thresholds ever published, newest first."""
     found = shell.shared.thresholds.versions(_namespace(shell, namespace))
     rows = [
         (
@@ -341,7 +341,7 @@ def seed(
 ) -> int:
     """Store questions whose answers are known.
 
-    FILE has a JSON object a line: "question" and "answer", and if you like "variants", "model", "system",
+    FILE has one JSON object per line: "question" and "answer", and optionally "variants", "model", "system",
     "parameters", "ttl" (seconds) and "tags". They answer requests with the same model, system message and parameters.
     """
     seeds = read_seeds(file)

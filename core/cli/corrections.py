@@ -45,7 +45,7 @@ def _corrections(shell: Shell) -> Corrections:
 def correct(shell: Shell, key: str, namespace: str | None, answer: str | None, pin: bool, reason: str) -> int:
     """Put the right answer in the place of the one at KEY. Its question, tags, TTL and pin stay as they are.
 
-    From the moment it returns nobody gets the answer of before, which is then its first version.
+    When it returns, the old answer is no longer served; it is kept as a version.
     """
     where = shell.namespace(namespace)
     text = sys.stdin.read() if answer is None else answer
@@ -67,7 +67,7 @@ def _corrected(shell: Shell, namespace: str, key: str, done: str) -> int:
 @click.option("--restore", type=click.IntRange(1), help="Put this version back in its place: 1 is the latest.")
 @REASON
 def versions(shell: Shell, key: str, namespace: str | None, restore: int | None, reason: str) -> int:
-    """List what stood at KEY before it was corrected, the latest first, or restore one. Exit status 3 for none."""
+    """List what stood at KEY before it was corrected, newest first, or restore one. Exit status 3 for none."""
     where = shell.namespace(namespace)
     found = _found(shell, where, key)
     known = versions_of(found.entry)
@@ -106,7 +106,7 @@ def elsewhere(
 ) -> int:
     """Find the question of KEY in other scopes, under other models and in other namespaces, and what keeps them apart.
 
-    With --invalidate all of them are invalidated, each to be undone by itself. Exit status 3 when it stands nowhere
+    With --invalidate all of them are invalidated; each can be undone by itself. Exit status 3 when it stands nowhere
     else, 1 when not all could be invalidated.
     """
     where = shell.namespace(namespace)

@@ -207,7 +207,7 @@ def entries(
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them, the newest first. Exit status 3 when there are none.
+    """List stored answers, or search them, newest first. Exit status 3 when there are none.
 
     With --all-namespaces it says how many each has and how many of them match, and lists the newest of those.
     """
@@ -275,9 +275,9 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
 @click.option("--find", default="", help="Only tags that contain this; case does not count.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
-    """List the tags that stored answers have, those of most entries first. Exit status 3 when there are none.
+    """List the tags that stored answers have, the most used first. Exit status 3 when there are none.
 
-    Of a large namespace a part is looked at, for some seconds; the answer says how much.
+    In a large namespace it searches a part, for some seconds, and says how much.
     """
     services = shell.shared
     slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]

@@ -149,11 +149,11 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
 
     Shows a preview first. On a terminal it then asks, for a typed word where it hides everything or more than a tenth;
     elsewhere it takes --yes or --dry-run. With --dry-run the status is 3 when nothing matches. With --yes it is applied
-    even then: an answer that is being made now is kept out too. With --preview an age counts from the earlier dry run,
-    and the status is 1 when something has changed since.
+    even then: an answer that is being generated now is kept out too. With --preview an age counts from the earlier
+    dry run, and the status is 1 when something has changed since.
 
-    With --all-namespaces it takes an admin, and the status is 1 where some namespaces refuse it; in the others it is in
-    force. A namespace that is made later is not among them.
+    --all-namespaces needs an admin, and the status is 1 where some namespaces refuse it; in the others it is in
+    force. Namespaces made later are not affected.
     """
     options = InvalidateOptions(**given)
     options.check(selection)
@@ -296,7 +296,7 @@ def applied_words(done: Invalidation) -> str:
 @command(cli)
 @click.argument("invalidation_id")
 def undo(shell: Shell, invalidation_id: str) -> int:
-    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was answered again meanwhile.
 
     Refused once its sweep has begun.
     """
@@ -332,7 +332,7 @@ def invalidations(
 ) -> int:
     """List the latest invalidations: who, what, when, and the result.
 
-    With --active, where there are more than a page of them, those come first whose time to undo ends first.
+    With --active, where there is more than one page: soonest end of undo first.
     """
     invalidation = shell.shared.invalidation
     page: ActivePage | HistoryPage

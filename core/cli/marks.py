@@ -20,9 +20,9 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 )
 @click.option("--namespace", help="On the charts of this namespace only. Default: of all.")
 def mark(shell: Shell, name: str, at: str | None, namespace: str | None) -> int:
-    """Mark a moment on the charts by a NAME: a deploy, say. It stays for 90 days.
+    """Mark a moment on the charts with a NAME, such as a deploy. It stays for 90 days.
 
-    The same mark again changes nothing.
+    Repeating the same mark changes nothing.
     """
     added = shell.shared.marks.add(name, at=_moment(at), namespace=namespace, actor=shell.trail)
     where = f"the charts of {shell.named(added.namespace)}" if added.namespace else "the charts"
@@ -43,7 +43,7 @@ def marks(context: click.Context, as_json: bool) -> None:
 
 @command(marks, name="list")
 def listing(shell: Shell) -> int:
-    """List the marks of the last 90 days, the latest first."""
+    """List the marks of the last 90 days, newest first."""
     found = shell.shared.marks.all()
     rows = [
         (

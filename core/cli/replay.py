@@ -39,8 +39,8 @@ def replay(
 ) -> int:
     """Send a file of questions through the cache and show what it saves.
 
-    FILE has a JSON object a line: "query", "question" or "prompt", or "messages" as the OpenAI API takes them. Without
-    one, a sample of 360 real questions of bank customers is sent (Banking77, CC BY 4.0).
+    FILE has one JSON object per line: "query", "question" or "prompt", or "messages" as the OpenAI API takes them.
+    Without one, a sample of 360 real questions of bank customers is sent (Banking77, CC BY 4.0).
     """
     shell.actor.require(Action.ASK)
     questions = list(read_questions(file)) if file is not None else sample("banking77")

@@ -33,7 +33,7 @@ def requests(
     key: str | None,
     limit: int,
 ) -> int:
-    """List the latest requests one by one, the newest first. Exit status 3 when there are none."""
+    """List the latest requests one by one, newest first. Exit status 3 when there are none."""
     where = RequestFilter(
         text=find or None,
         kind=OutcomeKind(outcome) if outcome else None,

@@ -138,9 +138,9 @@ def add(
 @click.option("--usual-hold", is_flag=True, help="Each run can be undone for 12h, or until the next run.")
 @click.option("--reason", help="The reason for each run. Empty: the schedule's name.")
 def edit(shell: Shell, schedule_id: str, selection: Selection, **given: Any) -> int:
-    """Change a schedule. What is not given stays; criteria that are given take the place of all it had.
+    """Change a schedule. What is not given stays; criteria that are given replace all that it had.
 
-    It keeps its id and its namespace. A new rhythm counts from now: nothing is made up for.
+    It keeps its id and its namespace. A new rhythm counts from now; missed runs are not repeated.
     """
     changes = {name: value for name, value in given.items() if value is not None and name not in ("hold", "usual_hold")}
     if "every" in changes:
@@ -176,7 +176,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def resume(shell: Shell, schedule_id: str) -> int:
-    """Resume a schedule. Runs missed meanwhile are not made up for."""
+    """Resume a schedule. Runs missed meanwhile are not repeated."""
     resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
     shell.answer(resumed.to_dict(), f"Resumed: {_what(shell, resumed)}. {_next(resumed)}")
     return Exit.OK

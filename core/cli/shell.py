@@ -50,7 +50,7 @@ Exit status:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_HELP)
 def cli() -> None:
-    """Encore's command line: look into the cache, invalidate, find out what is wrong."""
+    """Encore's command line: inspect the cache, invalidate answers, find out what is wrong."""
 
 
 def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:

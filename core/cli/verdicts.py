@@ -18,8 +18,8 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @click.option("--question", help="The question that it was served for, if not the stored one.")
 @REASON
 def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, reason: str) -> int:
-    """Call the answer at KEY wrong: no lookup finds it any more. With --question the two questions are also labelled as
-    different, so that no answer to the one is served for the other again.
+    """Call the answer at KEY wrong: no lookup finds it from now on. With --question the two questions are also labelled
+    as different, so that no answer to the one is served for the other again.
 
     Status 1 when the answer is hidden but the questions could not be labelled.
     """
@@ -47,8 +47,8 @@ def apart(
 ) -> int:
     """Call the answer at KEY wrong for QUESTION only: it stays for the question that it was given to.
 
-    The request is made of the options; the answer is never served for it again. What else the stored answer was asked
-    for with, such as a system message, is to be given too.
+    The request is made of the options; the answer is never served for it again. Give also what else its
+    request had, such as a system message.
     """
     verdicts, where = shell.shared.verdicts, shell.namespace(namespace)
     messages = [{"role": "system", "content": system}] if system else []

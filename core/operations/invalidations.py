@@ -159,7 +159,7 @@ class InvalidationOut(BaseModel):
     finished_at: float | None = None
     put_back: int | None = Field(
         None,
-        description="Of one undone: answers that had been asked anew, and are back in the place of the newer ones.",
+        description="Of one undone: answers replaced meanwhile that are back in the place of the newer ones.",
     )
     kept_newer: int | None = Field(
         None, description="Of one undone: answers, at most, that keep the newer one, since the one before is gone."
@@ -269,7 +269,7 @@ def invalidate(
 
     In force in every process when it is answered, whatever their number. Until its hold ends it can be undone; then a
     worker deletes what it hides. In all namespaces (`*`) it takes an admin; where some refuse it, it is in force in the
-    others: `parts` says where. A namespace that is made later is not among them.
+    others: `parts` says where. Namespaces made later are not affected.
     """
     namespace = by.namespace_or_all(asked.criteria.namespace)
     if asked.dry_run:
@@ -388,7 +388,7 @@ def _own(invalidation_id: str, by: Operator, parts: Parts) -> None:
 
 @router.post("/invalidations/{invalidation_id}/undo", response_model=InvalidationOut, responses={409: {}})
 def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
-    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was answered again meanwhile.
 
     Refused once its sweep has begun; of all namespaces it is undone wherever that has not.
     """

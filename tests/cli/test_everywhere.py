@@ -39,7 +39,7 @@ def test_all_namespaces_are_previewed_invalidated_and_undone_as_one(terminal, fi
     assert listed.count(done["id"]) == 1
     said = terminal.run("undo", done["id"])
     assert "Undone in 3 namespaces: the answers are back" in said
-    assert "1 of them was asked anew" in said
+    assert "1 of them was answered again" in said
     assert ask(filled, QUESTION, namespace="bank") == "hit"
 
 

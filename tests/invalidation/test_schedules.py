@@ -491,7 +491,7 @@ def test_one_that_was_changed_since_it_was_shown_is_not_edited(schedules, clock)
     shown = add(schedules, name="Nightly")
     schedules.run_now(shown.id, actor="ben")
     schedules.edit(shown.id, actor="ben", seen=shown, name="Hourly")
-    with pytest.raises(InvalidationRefused, match="changed since it was shown"):
+    with pytest.raises(InvalidationRefused, match="changed after it was shown"):
         schedules.edit(shown.id, actor="anna", seen=shown, name="Weekly")
     assert schedules.get(shown.id).name == "Hourly"
 

@@ -398,8 +398,8 @@ def imported(open_page, text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"no json", "is no transcript"),
-        (b"[]", "is no transcript"),
+        (b"no json", "is not a transcript"),
+        (b"[]", "is not a transcript"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": ""}]}', "prompt"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "namespace": "no {namespace}"}]}', "namespace"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "asked_at": 1e300}]}', "asked_at"),
@@ -427,11 +427,11 @@ def hostile(turn, **outcome):
 
 def test_an_imported_transcript_is_shown_as_text_only(open_page, services, playground):
     turn = hostile(send(playground, HOSTILE).session_state["turns"][0], reason="guard-[x](y)", not_stored="")
-    with pytest.raises(InvalidInput, match="cannot be"):
+    with pytest.raises(InvalidInput, match="impossible outcome"):
         load(dump([turn]))
     turn = hostile(turn, reason="guard-number")
     nameless = msgspec.structs.replace(turn.ask, model=HOSTILE)
-    with pytest.raises(InvalidInput, match="model whose name"):
+    with pytest.raises(InvalidInput, match="impossible model name"):
         load(dump([msgspec.structs.replace(turn, ask=nameless)]))
     at = details_of(imported(open_page, dump([turn])))
     assert not at.exception

@@ -65,7 +65,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "not everything can be invalidated",
     ),
     _feature(
-        "undo of what was asked anew",
+        "undo of what was answered again",
         "mget getrange hexists hset hdel hlen hscan hsetnx pttl pexpire rename strlen unlink zadd zrangebyscore zrem "
         "eval evalsha",
         "an undo leaves the newer answer where one was stored meanwhile",
