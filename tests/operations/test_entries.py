@@ -290,7 +290,7 @@ def test_a_viewer_looks_and_changes_nothing(start):
         ("DELETE", {}),
     ):
         found = api.refused(403, method, path, **options)
-        assert "takes the role operator; looker has the role viewer" in found["detail"]
+        assert "needs the role operator; looker has the role viewer" in found["detail"]
     assert api.get(path)["state"] == "fresh"
 
 
