@@ -1,8 +1,8 @@
 """Pairs of questions to develop and check near hits with: traps and paraphrases in twelve languages, and across two.
 
-Written by hand for this project, each language by itself: no list is a translation of another. They were written without
-a look at the guards, so that figures from them say something about questions that the guards have not seen. Odd numbers
-are for development, even ones for checking: rules are written from the odd half only.
+Written by hand for this project, each language by itself: no list is a translation of another. Their writer had not
+read the guards, so that figures from them say something about questions that the guards have not seen. Odd numbers are
+for development, even ones for checking: rules are written from the odd half only.
 """
 
 from __future__ import annotations
