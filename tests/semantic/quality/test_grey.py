@@ -78,7 +78,7 @@ def test_calls_that_find_no_answer_move_it_up():
     found = told(calls(100, 1))
     assert found.cosine == 0.75
     assert found.reason == (
-        "up to 0.750: 1 of 100 calls about nothing nearer than 0.750 found an answer, and from 10% on they pay"
+        "up to 0.750: 1 of 100 calls about nothing nearer than 0.750 found an answer, and from 10 % on they pay"
     )
     assert told(calls(20, 1)).cosine == 0.7, "so few prove nothing"
 
