@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from .phrases import SENTENCE_END, Openings, Phrases, TextKind, rules_data, words_of
+from .spelling import lower, lower_in_turkish
 
 REMEMBERED = 4096
 LONGEST_TAIL = 4
@@ -21,7 +22,9 @@ LONGEST_REST = 3
 LONGEST_ELSEWHERE = 5
 LONGEST_UNSPACED = 20
 SHORTEST_LAST = 4
+SHORTEST_FIRST = 5
 
+_AROUND = ".,!?;:()'’…¿¡？！"
 _SHORT_FORM = re.compile(r"'(?:s|m|re|ve|ll|d)$")
 _NUMBER = re.compile(r"\d+(?:st|nd|rd|th)?")
 _ASKING = frozenset({"do", "does", "did"})
@@ -68,17 +71,40 @@ def is_english(lowered: str) -> bool:
 def is_everyday(word: str) -> bool:
     """Whether a word in lower case is known, and is no other word with a capital."""
     english = _english()
-    is_name = word in english.names or word in english.places
-    return is_name or word in english.everyday or _NUMBER.fullmatch(word) is not None
+    if word in english.names or word in english.everyday or _NUMBER.fullmatch(word):
+        return True
+    short = _SHORT_FORM.sub("", word)
+    return short != word and is_everyday(short)
+
+
+def is_acronym(word: str) -> bool:
+    """Whether a word in lower case is known as an acronym that is another word, or code, in small letters."""
+    return word in _english().acronyms
+
+
+def has_two_meanings(words: Sequence[str]) -> bool:
+    """Whether words in lower case would be others in capitals: `it support`."""
+    return _english().two_meanings.stand_in(words)
+
+
+def names_a_work(words: Sequence[str]) -> int:
+    """How many words in lower case stand before the title of a work; 0 where none is asked about."""
+    return _english().works.end([*words, ""])
 
 
 def is_name(word: str, before: Sequence[str]) -> bool:
     """Whether a word in lower case is a name and nothing else after those before it."""
     english = _english()
-    return word in english.names or (
-        word in english.places
-        and (before[-1] in english.before_places or " ".join(before[-2:]) in english.before_places)
-    )
+    after = english.after.get(word, frozenset())
+    return word in english.names or before[-1] in after or " ".join(before[-2:]) in after
+
+
+def without_shout(text: str) -> str:
+    """A text in capitals that is not English, as it is otherwise written, where all its words are known."""
+    if not text.isupper():
+        return text
+    found = {" ".join(folded) for known in _capitals() if (folded := known.written(text.split(" ")))}
+    return found.pop() if len(found) == 1 else text
 
 
 def _elsewhere(sentences: Sequence[str], split: Sequence[Sequence[str]], kind: TextKind) -> Certainty:
@@ -98,10 +124,12 @@ class _English:
         english = data["languages"]["en"]
         self.everyday = frozenset(known["everyday"].split())
         self.names = frozenset(known["names"].split())
-        self.places = frozenset(known["places"].split())
-        self.before_places = frozenset(known["before_places"])
+        self.after = {word: frozenset(one["after"]) for one in known["named_after"] for word in one["words"].split()}
+        self.acronyms = frozenset(known["acronyms"].split())
+        self.two_meanings, self.works = Phrases(known["two_meanings"]), Phrases(known["works"])
         self.openings = Openings([english])
-        self._words = self.everyday | self.names | self.places | frozenset(known["capitalised"].split())
+        self._words = self.everyday | self.names | frozenset(self.after) | self.acronyms
+        self._words |= frozenset(known["capitalised"].split())
         self._words |= frozenset(english["subjects"])
         self._said = frozenset(known["said"])
         self._stopped = Phrases(known["stopped"])
@@ -210,6 +238,38 @@ class _English:
             return False
         is_person = words[3] in self._subjects or words[3] in self._either
         return words[3] not in self._measured and not (is_person and len(words) == 4)
+
+
+class _Capitals:
+    """The words of a language that are not English, each as it is written inside a sentence."""
+
+    def __init__(self, words: str, *, is_turkish: bool) -> None:
+        self._lower = lower_in_turkish if is_turkish else lower
+        self._words = {self._lower(word): word for word in words.split()}
+        self._may_begin = is_turkish
+
+    def written(self, words: Sequence[str]) -> list[str] | None:
+        """Words in capitals as they are written otherwise; None where one is not known."""
+        found = []
+        for at, word in enumerate(words):
+            small = self._lower(word)
+            bare = small.strip(_AROUND)
+            one = self._words.get(bare)
+            if one is None and self._may_begin and not at and len(words) > 1 and len(bare) >= SHORTEST_FIRST:
+                one = bare  # the first word has a capital anyway
+            if one is None:
+                return None
+            found.append(small.replace(bare, one))
+        return found if len(words) > 1 else None
+
+
+@cache
+def _capitals() -> list[_Capitals]:
+    return [
+        _Capitals(rules["written"], is_turkish=name == "tr")
+        for name, rules in rules_data()["languages"].items()
+        if "written" in rules
+    ]
 
 
 @cache
