@@ -35,8 +35,16 @@ _NOT_AFTER = {
     "are": frozenset({"i", "he", "she", "it"}),
 }
 """Subjects that a verb has not: `is you` is where a second clause begins."""
+_WHEN = frozenset({"when", "where", "why", "how"})
 _DOING = frozenset({"do", "did", "can", "could", "should", "must"})
+_ASKERS_OF_TIME = frozenset({"when", "how", "what"})
 _ASKERS = frozenset({"i", "we"})
+_SUBJECTS = frozenset({"i", "you", "we", "they"})
+_VERBS_FOLLOW = frozenset(
+    {"do", "did", "can", "could", "should", "would", "will", "must", "don't", "can't", "how", "if"}
+)
+_TALL = frozenset({"tall", "high", "deep", "hot", "cold", "heavy", "expensive", "far", "fast", "old"})
+"""What no text is."""
 _POINTING = frozenset({"this", "that", "these", "those"})
 
 
@@ -75,6 +83,18 @@ def is_everyday(word: str) -> bool:
         return True
     short = _SHORT_FORM.sub("", word)
     return short != word and is_everyday(short)
+
+
+def is_plain_after(word: str, before: Sequence[str]) -> bool:
+    """Whether a word in lower case is no name after those before it, though it may be one elsewhere: `my order`."""
+    english = _english()
+    last = " ".join(before[-1:])
+    if last in english.plain_after.get(word, ()):
+        return True
+    if last in _SUBJECTS:  # "can i get", and not "are you bill"
+        return before[-2:-1] != [] and before[-2] in _VERBS_FOLLOW
+    singulars = (word[:-1], word.removesuffix("es")) if len(word) > 3 and word.endswith("s") else ()
+    return last != "the" and any(one in english.everyday for one in singulars)
 
 
 def is_acronym(word: str) -> bool:
@@ -125,6 +145,11 @@ class _English:
         self.everyday = frozenset(known["everyday"].split())
         self.names = frozenset(known["names"].split())
         self.after = {word: frozenset(one["after"]) for one in known["named_after"] for word in one["words"].split()}
+        self.plain_after: dict[str, set[str]] = {}
+        for one in known["plain_after"]:
+            for word in one["words"].split():
+                self.plain_after.setdefault(word, set()).update(one["after"])
+        self._made = frozenset(known["made"])
         self.acronyms = frozenset(known["acronyms"].split())
         self.two_meanings, self.works = Phrases(known["two_meanings"]), Phrases(known["works"])
         self.openings = Openings([english])
@@ -173,16 +198,17 @@ class _English:
         Questions of size may ask for that of a text, and an order may end in an abbreviation.
         """
         tail = words[unknown[0] :]
-        is_how = words[0] == "how"
+        if words[0] in _WHEN and words[1] in self._being and words[-1] in self._made:
+            tail = tail[:-1]  # "when was napoleon born"
+        is_how = words[0] == "how" and words[1] not in _TALL
         if any(word in self._said for word in tail) or (is_how and not self._is_done(words)):
             return False
         if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
             return False
         if len(unknown) == 1 and len(tail) <= LONGEST_REST and words[unknown[0] - 1] in _ASKING:
             return True  # "when did columbus land"
-        named = set(unknown)
         return len(tail) <= LONGEST_TAIL and (
-            is_how or all(at in named or words[at] in _JOINING for at in range(unknown[0], len(words)))
+            is_how or all(not self._is_known(word) or word in _JOINING or word in self.acronyms for word in tail)
         )
 
     def _is_done(self, words: Sequence[str]) -> bool:
@@ -225,6 +251,8 @@ class _English:
 
     def _has_command(self, words: Sequence[str]) -> bool:
         """Whether a verb stands where no verb is expected, so that it may be a command that was said."""
+        if self._is_main_verb(words):
+            return False
         return any(
             word in self._commands
             and before not in self._before_commands
@@ -232,11 +260,19 @@ class _English:
             for before, word in pairwise(words)
         )
 
+    def _is_main_verb(self, words: Sequence[str]) -> bool:
+        """Whether the one command is the verb of the question: `what time does the store open`."""
+        found = [at for at, word in enumerate(words) if word in self._commands]
+        asking = next((at for at, word in enumerate(words) if word in _ASKING), len(words))
+        return len(found) == 1 and asking + 1 < found[0] and asking <= 2 and words[0] in _ASKERS_OF_TIME
+
     def _is_measured(self, words: Sequence[str]) -> bool:
         """Whether it is asked how big a thing is that may be a text: `how long is welcome`."""
         if len(words) < 4 or words[0] != "how" or words[2] not in self._being:
             return False
         is_person = words[3] in self._subjects or words[3] in self._either
+        if words[1] in _TALL and not is_person:
+            return False
         return words[3] not in self._measured and not (is_person and len(words) == 4)
 
 

@@ -16,6 +16,7 @@ from .certainty import (
     is_english,
     is_everyday,
     is_name,
+    is_plain_after,
     names_a_work,
     without_shout,
 )
@@ -65,6 +66,7 @@ _AROUND = ".,!?;:()'’…"
 
 _CLOSING = {TextKind.QUESTION: "?？؟;", TextKind.ORDER: "."}
 """The marks that may be missing: a question stays one without its mark, an order without a full stop."""
+_CASELESS = re.compile("[\u0900-\u097f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _ANY_CLOSING = ".!?…。！？؟।;"
 _GREEK_QUESTION = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]\s*;\Z")
 _SMALL = frozenset({"a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "by", "with", "from"})
@@ -133,10 +135,14 @@ def _fold(bare: str, kind: TextKind) -> str:
     if not any(map(str.isalnum, folded)):
         return ""
     if lower(folded) == folded:
-        return folded
+        return nfc(folded)
     if sure is not Certainty.UNSURE and is_english(lowered):
         return nfc(_fold_case(folded))
-    return nfc(_fold_first(without_shout(folded), lower_in_turkish if is_turkish(lowered) else lower))
+    folded = without_shout(folded)
+    if not is_turkish(lowered):
+        return nfc(_fold_first(folded, lower))
+    # What is asked about stands first: `C nedir?`.
+    return nfc(folded if folded[1:2] in (" ", "'") else _fold_first(folded, lower_in_turkish))
 
 
 _folded = lru_cache(maxsize=REMEMBERED)(_fold)
@@ -202,13 +208,13 @@ def _fold_case(text: str) -> str:
 def _without_capitals(text: str, words: Sequence[str]) -> str:
     """A text in capitals in small letters, but for acronyms; as it is where a word may be another one in capitals."""
     lowered = [_bare(word).lower() for word in words]
-    if has_two_meanings(lowered):
+    if has_two_meanings(lowered) or lowered[-1] == "it":
         return text
     folded = [words[0].lower()]
     for word, small in zip(words[1:], lowered[1:], strict=True):
         if is_acronym(small):
             folded.append(word)
-        elif is_everyday(small) or is_name(small, folded):
+        elif is_everyday(small) or is_name(small, folded) or is_plain_after(small, folded):
             folded.append(word.lower())
         else:
             return text
@@ -240,11 +246,16 @@ def _has_idle_capital(word: str, before: Sequence[str], after: str) -> bool:
 
 
 def _fold_first(text: str, lower: Callable[[str], str]) -> str:
-    """The text with a small letter at its beginning, where only that is a capital in the first word."""
+    """The text with a small letter at its beginning, where only that is a capital in the first word.
+
+    Where letters have no case a sentence begins with none for itself: `Appleとは何ですか`, `C क्या है`.
+    """
     first, space, rest = text.partition(" ")
     begin = next((index for index, letter in enumerate(first) if letter.isalpha()), 0)
     after = first[begin + 1 :]
-    return lower(first) + space + rest if after == after.lower() else text
+    if after != after.lower() or _CASELESS.search(text):
+        return text
+    return lower(first) + space + rest
 
 
 def _is_titled(words: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ A spelling is given up only where the text has one of it throughout: whoever wri
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from ..text import nfkc
@@ -35,8 +36,9 @@ _OVERRIDES = re.compile("[\u202d\u202e]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
 _ANY_DIRECTION = re.compile(f"[{_DIRECTIONS}]")
 _JOINERS = re.compile(
-    "(?<![\u0590-\u1fff\u2190-\U0001ffff])[\u200c\u200d]+(?![\u0590-\u1dff\u2190-\u2fff\U0001f000-\U0001ffff])"
+    "(?<![\u0590-\u1fff\u2190-\ufaff\ufb07-\uff00\uff66-\U0001ffff])[\u200c\u200d]+(?![\u0590-\u1dff\u2190-\u2fff\U0001f000-\U0001ffff])"
 )
+_HIDDEN = re.compile(f"[{_INVISIBLE}\u200c\u200d]")
 _ANY_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
 _STANDS_ALONE = re.compile(rf"(?<!\S)[{_MARKS}]*[{_INVISIBLE}\u200c\u200d][{_MARKS}{_INVISIBLE}\u200c\u200d]*(?!\S)")
 _INSIDE = re.compile(rf"\w[{_INVISIBLE}\u200c\u200d]+\w")
@@ -47,17 +49,21 @@ _CONTRACTION = re.compile(
     rf"|(?:(?<=\b[cdjlmnst])|(?<=\b(?:qu|un)))[{_APOSTROPHES}](?=[^\W\d_])",
     re.IGNORECASE,
 )
-_ONE_BLANK = re.compile(rf"(?<!\s)[{_BLANKS}](?!\s)")
+_ONE_BLANK = re.compile("(?<!\\s)[\u00a0\u202f](?!\\s)")
 _TATWEEL = re.compile("(?<=[\u0620-\u064a\u066e-\u06d3])ـ+(?=[\u0620-\u064a\u066e-\u06d3])")
-_FORMS = re.compile(f"[{_ARABIC_FORMS}]+")
-_LIGATURE = re.compile(f"[{_LIGATURES}]")
-_KANA = re.compile("[\uff66-\uff9f]+")
+# A letter that stands alone may be asked about: `What is ﬁ?`.
+_FORMS = re.compile(
+    f"(?<=[\u0620-\u06d3{_ARABIC_FORMS}])[{_ARABIC_FORMS}]+|[{_ARABIC_FORMS}]+(?=[\u0620-\u06d3{_ARABIC_FORMS}])"
+)
+_LIGATURE = re.compile(f"(?<=[a-zA-Z{_LIGATURES}])[{_LIGATURES}]|[{_LIGATURES}](?=[a-z{_LIGATURES}])")
+_KANA = re.compile("[\uff66-\uff9f]{2,}")
 _WIDE_KANA = re.compile("[\u30a1-\u30fc]")
 _WIDE = {ord(wide): wide_to for wide, wide_to in ((chr(0xFEE0 + code), chr(code)) for code in range(0x21, 0x7F))}
 _WIDE_ALNUM = re.compile(f"[{_FULL_WIDTH}]")
 _NARROW_ALNUM = re.compile("[0-9A-Za-z]")
-_NOT_LATIN = re.compile("[\u2e80-\ufaff]")
+_NOT_LATIN = re.compile("[\u2e80-\u2fff\u3001-\ufaff]")
 _SELECTED = re.compile("([\u203c-\u3299\U0001f000-\U0001faff])([\ufe0e\ufe0f])")
+_OPENING_MARK = re.compile(r"(?:\A|(?<=, ))([¿¡])(?=\w)")
 _WORD = re.compile(r"\w+")
 _AROUND = _MARKS + ",;:()'¿¡" + "\u200b\u2060\ufeff\u00ad\u200e\u200f\u061c"
 
@@ -94,7 +100,7 @@ def with_mark_joined(text: str, kind: TextKind) -> str:
         return text
     words = words_of(lower(said))
     rules = _rules()
-    if not words or words[-1] in rules.dangling or words[-1].endswith(rules.dangling_signs):
+    if not words or _dangles(words) or words[-1].endswith(rules.dangling_signs):
         return text
     if len(words) < 3 and not (said.endswith(rules.ends) or rules.unspaced.search(said)):
         return text
@@ -102,13 +108,12 @@ def with_mark_joined(text: str, kind: TextKind) -> str:
 
 
 def without_opening_marks(text: str) -> str:
-    """A question or an order without the marks that open it, where it reads as one without them too."""
-    for opening, closing in (("¿", "?"), ("¡", "!")):
-        if opening in text:
-            bare = text.replace(opening, "")
-            if (opening == "¿" or bare.endswith(closing)) and _opens(bare):
-                text = bare
-    return text
+    """A question or an order without the mark that opens it, where it reads as one without it too."""
+    found = _OPENING_MARK.search(text)
+    if found is None or text.count(found[1]) > 1 or (found[1] == "¡" and not text.endswith("!")):
+        return text
+    bare = text[: found.start(1)] + text[found.end(1) :]
+    return bare if _opens(bare) else text
 
 
 def lower(text: str) -> str:
@@ -143,19 +148,23 @@ def _in_any_text(text: str) -> str:
 def _without_emoji(text: str) -> str:
     """A text without the friendly emoji after its closing mark, unless something in it may point at them."""
     rules = _rules()
-    bare = text.rstrip(rules.friendly)
-    if len(bare) == len(text) or bare[-1:] not in (*_MARKS, ";"):
+    bare = text.rstrip(rules.after_marks)
+    if rules.friendly.isdisjoint(text[len(bare) :]) or bare[-1:] not in (*_MARKS, ";"):
         return text
     lowered = lower(bare)
     words = words_of(lowered.rstrip(_MARKS))
-    if not words or words[-1] in rules.dangling or not rules.pointing.isdisjoint(words):
+    if not words or _dangles(words) or not rules.pointing[_opens(bare, rules.english)].isdisjoint(words):
         return text
     return text if rules.pointing_signs.search(lowered) else bare
 
 
+def _dangles(words: Sequence[str]) -> bool:
+    return words[-1] in _rules().dangling and words[-2:] != ["stand", "for"]
+
+
 def _hides_in_code(text: str) -> bool:
     """Whether what cannot be seen stands inside a word that may be code, a name of one or a password."""
-    return any(_INSIDE.search(word) and _CODE.search(_ANY_INVISIBLE.sub("", word)) for word in text.split())
+    return any(_INSIDE.search(word) and _CODE.search(_HIDDEN.sub("", word)) for word in text.split())
 
 
 def _has_one_spelling(text: str, folded: str) -> bool:
@@ -216,14 +225,16 @@ class _Rules:
     def __init__(self) -> None:
         data = rules_data()
         spellings, languages = data["spellings"], data["languages"]
-        self.friendly = spellings["friendly"] + " \u00a0\ufe0f"
-        self.pointing = frozenset(spellings["pointing"])
+        self.friendly = frozenset(spellings["friendly"])
+        self.after_marks = spellings["friendly"] + " \u00a0\u202f\ufe0f\u200b\u2060\ufeff\u00ad\u200e\u200f"
+        self.pointing = {True: frozenset(spellings["pointing"]), False: frozenset(spellings["pointing_elsewhere"])}
         self.pointing_signs = re.compile("|".join(map(re.escape, spellings["pointing_signs"])))
         self.dangling = frozenset(spellings["dangling"])
         self.dangling_signs = tuple(spellings["dangling_signs"])
         self.unspaced = re.compile("[\u3040-\u30ff\u3400-\u9fff]{3}")
         self.sharp = frozenset(spellings["sharp"].split())
         self.openings = Openings(languages.values())
+        self.english = Openings([languages["en"]])
         self.french = Openings([languages["fr"]])
         self.turkish = Openings([languages["tr"]])
         self.others = Openings(rules for name, rules in languages.items() if name != "tr")
