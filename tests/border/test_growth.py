@@ -42,6 +42,17 @@ from core.keys.parts import parts_of
 from core.keys.phrases import SENTENCE_END, words_of
 from core.keys.plain import is_plain_function, is_plain_instruction
 from core.keys.reach import reach_of
+from core.keys.spelling import (
+    _hides_in_code,
+    _in_any_text,
+    _in_one_width,
+    _without_emoji,
+    _without_selectors,
+    respell,
+    respell_cautiously,
+    with_mark_joined,
+    without_opening_marks,
+)
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
@@ -222,6 +233,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/keys/phrases.py": (words_of, SENTENCE_END.split),
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
+    "core/keys/spelling.py": (
+        respell,
+        without_opening_marks,
+        *(partial(with_mark_joined, kind=kind) for kind in TextKind),
+        *(partial(respell_cautiously, kind=kind) for kind in TextKind),
+        _in_any_text,
+        _without_emoji,
+        _in_one_width,
+        _without_selectors,
+        _hides_in_code,
+    ),
     "core/keys/surroundings.py": WRITTEN_HERE,
     "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
     "core/metrics/request_log.py": WRITTEN_HERE,
