@@ -168,7 +168,7 @@ class SemanticLookup:
         if refused and pair_id(identity.namespace, identity.prompt, entry.prompt) in refused:
             return Objection(LABEL, "this pair was labelled as different")
         verdict = check(identity.prompt, entry.prompt)
-        return Objection("" if verdict.passed else str(verdict.guard), verdict.reason)
+        return Objection("" if verdict.passed else str(verdict.guard), verdict.reason, judgeable=verdict.judgeable)
 
     def _partition(self, identity: Identity) -> Partition:
         return Partition(namespace=identity.namespace, scope=identity.scope, embedder=self.embedder.identity)
