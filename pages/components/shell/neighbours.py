@@ -68,6 +68,8 @@ def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: di
     if not is_judged or one.similarity < threshold.grey:
         return "not near enough"
     pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
+    if pair is not None and pair.judge_word == "not-shown":
+        return "not shown to the judge: too long, no text alone, or dictating a verdict"
     if pair is None or pair.judge_label is None:
         return f"only a judge may serve it: {one.reason}" if one.guard else "near enough to be judged"
     return f"the judge said {'yes' if pair.judge_label else 'no'}: {pair.judge_reason}"
