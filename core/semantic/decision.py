@@ -29,19 +29,24 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Cosines that decide what becomes of a near entry.
 
     From `serve` on it is served as it is (infinite: never), from `lowest` on it is shown to the judge; what is farther
-    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`.
+    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`. `is_judged`: there is one.
     """
 
     serve: float
     lowest: float
     noted: float
+    is_judged: bool = False
 
 
 class Objection(NamedTuple):
-    """The name of what refuses a pair of questions, empty when nothing does, and its reason in words."""
+    """The name of what refuses a pair of questions, empty when nothing does, and its reason in words.
+
+    `doubt` names what stands against serving the pair without a judge, who may overrule it.
+    """
 
     guard: str
     reason: str
+    doubt: str = ""
 
 
 class NearEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +76,9 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
 
     def needs_judge(self, near: NearEntry) -> bool:
         """Whether only a judge's yes may serve an entry."""
-        return not near.objection.guard and self.bounds.lowest <= near.similarity < self.bounds.serve
+        if near.objection.guard or self.is_far(near):
+            return False
+        return near.similarity < self.bounds.serve or bool(near.objection.doubt)
 
 
 class Serve(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +110,7 @@ def bounds(threshold: Threshold, asked: float | None, *, has_judge: bool) -> Bou
     serve = max(math.inf if threshold.serve is None else threshold.serve, at_least)
     is_judged = has_judge and threshold.mode is SemanticMode.JUDGE
     lowest = min(serve, max(threshold.grey, at_least)) if is_judged else serve
-    return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey))
+    return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey), is_judged=is_judged)
 
 
 def decide(found: Candidates, rulings: Sequence[Judgement]) -> Serve | Ask | More | Miss:
@@ -158,7 +165,7 @@ def neighbour(near: NearEntry, judgement: Judgement | None = None, *, is_far: bo
         model=header.model,
         prompt=near.entry.prompt,
         similarity=math.floor(near.similarity * 1e6) / 1e6,
-        guard=near.objection.guard,
+        guard=near.objection.guard or near.objection.doubt,
         reason=near.objection.reason,
         ruling=judgement.word if judgement is not None else "",
         judgement=judgement,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from core.models import SemanticMode
@@ -20,6 +21,7 @@ from core.semantic.decision import (
     Serve,
     bounds,
     decide,
+    neighbour,
     neighbours,
     overtaken,
 )
@@ -91,6 +93,17 @@ def rulings(*words: str) -> tuple[Judgement, ...]:
 )
 def test_the_next_step(entries, words, step):
     assert decide(found(*entries), rulings(*words)) == step
+
+
+def test_a_doubt_takes_a_judge_however_near_and_never_when_far():
+    doubtful = [
+        msgspec.structs.replace(near(cosine), objection=Objection("", "", "remainder")) for cosine in (SERVED, FAR)
+    ]
+    candidates = found(*doubtful)
+    assert [candidates.needs_judge(one) for one in doubtful] == [True, False]
+    assert decide(candidates, ()) == Ask(place=0)
+    assert decide(candidates, rulings("yes")) == Serve(place=0)
+    assert neighbour(doubtful[0]).guard == "remainder", "a threshold alone would not serve it"
 
 
 @pytest.mark.parametrize(

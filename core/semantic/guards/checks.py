@@ -43,6 +43,8 @@ class Guard(StrEnum):
     NAMES = "names"
     IDENTIFIERS = "identifiers"
     ORDER = "order"
+    REMAINDER = "remainder"
+    """What is left of two long texts: see `remainder`."""
 
 
 DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
@@ -346,4 +348,5 @@ _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.NAMES: _names,
     Guard.IDENTIFIERS: _identifiers,
     Guard.ORDER: _order,
+    Guard.REMAINDER: lambda pair: "",  # looks at two texts before they are a pair
 }

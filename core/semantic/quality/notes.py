@@ -62,6 +62,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
                 labelled_by=judgement.judge,
                 mode=threshold.mode,
                 version=threshold.version,
+                guard=neighbour.guard,
                 first=place == first,
                 served=is_served,
                 question=self._text(identity.prompt),
