@@ -51,7 +51,7 @@ from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
 from core.semantic.guards.orders import order_in
-from core.semantic.guards.places import places
+from core.semantic.guards.places import cut
 from core.semantic.guards.remainder import compare as compare_questions
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
@@ -243,9 +243,9 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/semantic/guards/orders.py": (order_in,),
     "core/semantic/guards/places.py": (
-        lambda text: places(text, text[1:]),
-        lambda text: places(f"{text} a", f"b {text}"),
-        lambda text: places(text, text.translate(OTHER_LETTERS)),
+        lambda text: cut(text, text[1:]),
+        lambda text: cut(f"{text} a", f"b {text}"),
+        lambda text: cut(text, text.translate(OTHER_LETTERS)),
     ),
     "core/semantic/guards/remainder.py": (
         lambda text: compare_questions(text[:12_000], text[1:12_000]),

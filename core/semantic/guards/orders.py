@@ -20,7 +20,7 @@ from .wording import Wording, wording_of
 
 _WORDS: Mapping[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
-_ARTICLES = word_set("a an the")
+_NEVER = word_set("a an the do does")
 _LIGHT = word_set(
     "of in on at into to for from as is are was were be been am do does did it its this these those 's"
 ) | word_set(_WORDS["pointing"])
@@ -142,7 +142,7 @@ def difference(ours: Order, theirs: Order) -> Difference:
         return Difference(_said(ours.called, theirs.called))
     is_order = ours.is_order or theirs.is_order
     small, other_small = (
-        [word for word in order.small if word not in _ARTICLES and not (is_order and word in _LIGHT)]
+        [word for word in order.small if word not in _NEVER and not (is_order and word in _LIGHT)]
         for order in (ours, theirs)
     )
     if Counter(small) != Counter(other_small):

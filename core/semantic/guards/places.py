@@ -19,6 +19,8 @@ AROUND = 6
 """Shared words on each side that a place is read with."""
 BESIDE = 200
 """Shared characters beside the first and the last place that are taken apart with them."""
+A_WORD = 6
+"""Characters of a word with the space or sign after it, about, where they are not counted."""
 APART = 12
 """An order that stands before a text of this many words at least in one, and after it in the other, has only moved."""
 
@@ -78,15 +80,31 @@ class _Words:
                 yield sign
 
 
-def places(question: str, stored: str) -> tuple[Place, ...]:
-    """Where two texts differ, in order; none when their words are the same."""
+class Cut(NamedTuple):
+    """Two texts without what both share: `places` where they differ, in order; none when their words are the same.
+
+    `left` is the share of its words that is left of the text of which less is left: 1.0 when nothing is shared.
+    """
+
+    places: tuple[Place, ...]
+    left: float
+
+
+def cut(question: str, stored: str) -> Cut:
+    """Cuts what two texts share."""
     start, end = _shared_ends(question, stored)
     ours, theirs = _Words(question, start, len(question) - end), _Words(stored, start, len(stored) - end)
-    gaps = _joined(_gaps(ours.keys, theirs.keys))
+    apart = _gaps(ours.keys, theirs.keys)
+    around = (start + end) // A_WORD
+    left = min(
+        sum(gap.end - gap.start for gap in apart) / max(1, len(ours.keys) + around),
+        sum(gap.other_end - gap.other_start for gap in apart) / max(1, len(theirs.keys) + around),
+    )
+    gaps = _joined(apart)
     if _has_moved(ours, theirs, gaps):
         first, *between, last = gaps
-        return (_moved(ours, theirs, first, last), *(_place(ours, theirs, gap) for gap in between))
-    return tuple(_place(ours, theirs, gap) for gap in gaps)
+        return Cut((_moved(ours, theirs, first, last), *(_place(ours, theirs, gap) for gap in between)), left)
+    return Cut(tuple(_place(ours, theirs, gap) for gap in gaps), left)
 
 
 def _shared_ends(ours: str, theirs: str) -> tuple[int, int]:

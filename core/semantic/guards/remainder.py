@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .checks import MAX_WORDS, Guard, check
 from .orders import difference, order_in
-from .places import Place, places
+from .places import Place, cut
 from .wording import wording_of
 
 MAX_CHARACTERS = 200
@@ -24,6 +24,10 @@ MAX_WORDS_LEFT = 48
 MAX_CHARACTERS_LEFT = 480
 MAX_WEIGHED = 3
 """The cosine of more words than this says which subject they are of, and no longer what they say."""
+MOSTLY_LEFT = 0.5
+"""Where more than this share of both questions is left, their cosine is that of what is left: they are compared whole."""
+MAX_QUESTION = 48
+"""A text of more words is no question in other words: those of one subject are near whatever they say."""
 MAX_PLACES = 8
 """Texts that differ in more places than this are not looked at further."""
 MAX_CHARACTERS_COMPARED = 16_000
@@ -57,7 +61,10 @@ def compare(question: str, stored: str) -> Comparison:
         )
     doubt = ""
     left: list[tuple[str, str]] = []
-    found = places(question, stored)
+    found, share = cut(question, stored)
+    if share > MOSTLY_LEFT and max(len(question.split()), len(stored.split())) <= MAX_QUESTION:
+        verdict = check(question, stored)
+        return Comparison(guard=verdict.guard, reason=verdict.reason)
     if len(found) > MAX_PLACES:
         return Comparison(guard=Guard.REMAINDER, reason=f"they differ in {len(found)} places", is_doubt=True)
     for place in found:

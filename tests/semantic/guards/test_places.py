@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.guards.places import AROUND, places
+from core.semantic.guards.places import AROUND, cut
 
 TEXT = (
     "The spring quarter went better than we had planned in January and sales of the folding bicycle rose in every "
@@ -15,7 +15,7 @@ TEXT = (
 
 
 def found(question: str, stored: str) -> list[tuple[str, str]]:
-    return [(place.ours, place.theirs) for place in places(question, stored)]
+    return [(place.ours, place.theirs) for place in cut(question, stored).places]
 
 
 def test_what_both_share_is_cut():
@@ -26,7 +26,7 @@ def test_what_both_share_is_cut():
 
 
 def test_a_place_is_read_with_a_few_shared_words_around_it():
-    (place,) = places(TEXT, TEXT.replace("every", "no"))
+    (place,) = cut(TEXT, TEXT.replace("every", "no")).places
     assert place.our_context == "of the folding bicycle rose in every region except the coast where two"
     assert place.their_context == "of the folding bicycle rose in no region except the coast where two"
     assert place.our_context.split().index("every") == AROUND
@@ -62,12 +62,12 @@ def test_what_has_changed_places_inside_a_text_is_left():
     ("old", "new"), [("in (a, b)", "in [a, b]"), ("a < b", "a > b"), ("x - 1", "x 1"), ("1.5", "15")]
 )
 def test_signs_are_no_punctuation(old, new):
-    (place,) = places(f"{TEXT} if {old} then {TEXT[::-1]}", f"{TEXT} if {new} then {TEXT[::-1]}")
+    (place,) = cut(f"{TEXT} if {old} then {TEXT[::-1]}", f"{TEXT} if {new} then {TEXT[::-1]}").places
     assert place.signs or place.ours != place.theirs
 
 
 def test_punctuation_at_the_end_of_a_word_is_none():
-    (place,) = places(f"{TEXT}. {TEXT[::-1]}", f"{TEXT}, {TEXT[::-1]}")
+    (place,) = cut(f"{TEXT}. {TEXT[::-1]}", f"{TEXT}, {TEXT[::-1]}").places
     assert not place.signs
 
 
@@ -76,10 +76,10 @@ WORDS = st.lists(st.sampled_from(["a", "b", "not", "3", ".", "\n", "(", "東", "
 
 @given(WORDS, WORDS)
 def test_a_word_that_only_one_has_is_in_a_place(one, other):
-    left = " ".join(f"{place.ours} {place.theirs}" for place in places(one, other)).split()
+    left = " ".join(f"{place.ours} {place.theirs}" for place in cut(one, other).places).split()
     assert set(one.split()) ^ set(other.split()) <= set(left)
 
 
 @given(WORDS)
 def test_a_text_does_not_differ_from_itself(text):
-    assert places(text, text) == ()
+    assert cut(text, text).places == ()

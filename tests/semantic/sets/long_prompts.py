@@ -31,7 +31,7 @@ class LongPair:
 def long_pairs(name: str) -> list[LongPair]:
     """The pairs of one file (`development`, `held_back`), each once."""
     rows = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    pairs = [*_orders_of_others(rows), *_twins(rows), *_changes(rows), *_turned(rows), *_rewordings(rows)]
+    pairs = [*_orders_of_others(rows), *_twins(rows), *_changes(rows), *_turned(rows), *_asked(rows), *_alike(rows), *_rewordings(rows)]
     return list({(pair.a, pair.b): pair for pair in pairs if pair.a != pair.b}.values())
 
 
@@ -112,6 +112,31 @@ def _turned(rows: dict[str, Any]) -> Iterator[LongPair]:
         for old, new in prompt["changes"]:
             b = _changed({"name": prompt["a"], "body": prompt["a"]}, old, new)["body"]
             yield LongPair(kind="one word turned", a=prompt["a"], b=b, same=False)
+
+
+def _asked(rows: dict[str, Any]) -> Iterator[LongPair]:
+    bodies = {text["name"]: text["body"].strip() for text in (*rows["texts"], *rows["preambles"])}
+    for asked in rows["asked"]:
+        shapes = ("{body}\n\n{question}", "{body}\n\nQuestion: {question}\nAnswer:", "{question}\n\n{body}")
+        first, *wordings = asked["wordings"]
+        for shape in shapes:
+            a, *right = (shape.format(body=bodies[asked["under"]], question=question) for question in (first, *wordings))
+            wrong = (shape.format(body=bodies[asked["under"]], question=question) for question in asked["others"])
+            yield from (LongPair(kind="another question on one text", a=a, b=b, same=False) for b in wrong)
+            yield from (LongPair(kind="a question in other words", a=a, b=b, same=True) for b in right)
+
+
+def _alike(rows: dict[str, Any]) -> Iterator[LongPair]:
+    texts = {text["name"]: text for text in rows["texts"]}
+    for alike in rows["alike"]:
+        text = texts.get(alike["name"], alike)
+        for other in alike.get("others", (alike["body"],)):
+            for number, order in enumerate(_of_kind(rows, text)):
+                a, b = (
+                    _laid_out(rows, given, order["wordings"][0], PLACES[number % len(PLACES)])
+                    for given in (text, text | {"body": other})
+                )
+                yield LongPair(kind="another text of the kind", a=a, b=b, same=False)
 
 
 def _rewordings(rows: dict[str, Any]) -> Iterator[LongPair]:
