@@ -29,7 +29,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Cosines that decide what becomes of a near entry.
 
     From `serve` on it is served as it is (infinite: never), from `lowest` on it is shown to the judge; what is farther
-    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`. `is_judged`: there is one.
+    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`. `is_judged`: a judge may be
+    asked.
     """
 
     serve: float
@@ -41,12 +42,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 class Objection(NamedTuple):
     """The name of what refuses a pair of questions, empty when nothing does, and its reason in words.
 
-    `doubt` names what stands against serving the pair without a judge, who may overrule it.
+    `judgeable`: a judge's yes may serve the pair all the same.
     """
 
     guard: str
     reason: str
-    doubt: str = ""
+    judgeable: bool = False
 
 
 class NearEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +77,13 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
 
     def needs_judge(self, near: NearEntry) -> bool:
         """Whether only a judge's yes may serve an entry."""
-        if near.objection.guard or self.is_far(near):
-            return False
-        return near.similarity < self.bounds.serve or bool(near.objection.doubt)
+        if near.objection.guard:
+            return near.objection.judgeable and self.bounds.is_judged and not self.is_far(near)
+        return self.bounds.lowest <= near.similarity < self.bounds.serve
+
+    def refuses(self, near: NearEntry) -> bool:
+        """Whether a guard or a label keeps an entry from being served, and no judge may say otherwise."""
+        return bool(near.objection.guard) and not self.needs_judge(near)
 
 
 class Serve(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +129,7 @@ def decide(found: Candidates, rulings: Sequence[Judgement]) -> Serve | Ask | Mor
             far += 1
             if far > JUDGED:
                 return Miss(reason=reason, looked_at=place)
-        elif near.objection.guard:
+        elif found.refuses(near):
             reason = f"guard-{near.objection.guard}"
         elif not found.needs_judge(near):
             return Serve(place=place)
@@ -165,8 +170,9 @@ def neighbour(near: NearEntry, judgement: Judgement | None = None, *, is_far: bo
         model=header.model,
         prompt=near.entry.prompt,
         similarity=math.floor(near.similarity * 1e6) / 1e6,
-        guard=near.objection.guard or near.objection.doubt,
+        guard=near.objection.guard,
         reason=near.objection.reason,
+        judgeable=near.objection.judgeable,
         ruling=judgement.word if judgement is not None else "",
         judgement=judgement,
         far=is_far,

@@ -167,16 +167,12 @@ class SemanticLookup:
             self._vectors.close()
 
     def _objection(self, identity: Identity, entry: CacheEntry, limits: Bounds, similarity: float) -> Objection:
-        """What a label of this very pair, or a guard, has against it; a doubt refuses it where no judge can be asked.
-
-        Raises StoreUnavailable.
-        """
+        """What a label of this very pair, or a guard, has against it. Raises StoreUnavailable."""
         refused = self._refused(identity.namespace)
         if refused and pair_id(identity.namespace, identity.prompt, entry.prompt) in refused:
             return Objection(LABEL, "this pair was labelled as different")
         is_far = similarity < limits.lowest
-        found = objection(identity.prompt, entry.prompt, self.embedder, serve=limits.serve, weighs=not is_far)
-        return found if limits.is_judged or not found.doubt else Objection(found.doubt, found.reason)
+        return objection(identity.prompt, entry.prompt, self.embedder, serve=limits.serve, weighs=not is_far)
 
     def _partition(self, identity: Identity) -> Partition:
         return Partition(namespace=identity.namespace, scope=identity.scope, embedder=self.embedder.identity)

@@ -18,22 +18,20 @@ def objection(question: str, stored: str, embedder: CheckedEmbedder, *, serve: f
     """What stands against serving `stored`'s answer to `question`.
 
     `serve` is the cosine from which whole questions are served: what is left must be as near where no measure says from
-    when on a few words are. Not `weighs`: nothing is embedded, and a pair for which that would decide is a doubt.
+    when on a few words are. Not `weighs`: nothing is embedded, and a pair for which that would decide is objected to.
     """
     found = compare(question, stored)
-    if found.guard is not None:
-        name = str(found.guard)
-        return Objection("", found.reason, name) if found.is_doubt else Objection(name, found.reason)
-    if found.left is None:
-        return Objection("", found.reason)
+    if found.guard is not None or found.left is None:
+        return Objection(str(found.guard or ""), found.reason, found.judgeable)
     ours, theirs = found.left
     if not weighs:
-        return Objection("", f"not weighed: “{ours}” and “{theirs}”", str(Guard.REMAINDER))
+        return Objection(Guard.REMAINDER, f"not weighed: “{ours}” and “{theirs}”", judgeable=True)
     cosine = _cosine(embedder, ours, theirs)
     least = NEAR_ENOUGH.get(embedder.identity.name, serve)
     weighed = f"what is left is “{ours}” and “{theirs}”: " + ("no vector" if cosine is None else f"{cosine:.2f} near")
-    is_near = cosine is not None and cosine >= least
-    return Objection("", weighed, "" if is_near else str(Guard.REMAINDER))
+    if cosine is None or cosine < least:
+        return Objection(Guard.REMAINDER, weighed, judgeable=True)
+    return Objection("", weighed)
 
 
 def _cosine(embedder: CheckedEmbedder, ours: str, theirs: str) -> float | None:

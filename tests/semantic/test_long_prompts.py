@@ -24,5 +24,5 @@ def test_of_two_long_prompts_only_the_order_in_other_words_is_served(checked, se
     wrong = [pair for pair, hit in zip(PAIRS, hits, strict=True) if hit and not pair.same]
     assert not wrong, [(pair.kind, pair.a[:120], pair.b[:120]) for pair in wrong[:3]]
     right = [hit for pair, hit in zip(PAIRS, hits, strict=True) if pair.same]
-    assert len(PAIRS) - len(right) > 700
-    assert sum(right) >= 0.86 * len(right), "a right hit is kept where the order can be read"
+    assert len(PAIRS) - len(right) > 1_200
+    assert sum(right) >= 0.82 * len(right)

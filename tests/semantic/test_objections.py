@@ -38,21 +38,21 @@ class Seen:
 def test_what_is_left_is_weighed_by_the_embedder_as_shipped(wordllama: WordLlamaEmbedder):
     embedder = CheckedEmbedder(wordllama)
     near = objection(RISKS, DANGERS, embedder, serve=0.97)
-    assert (near.guard, near.doubt) == ("", "")
+    assert near.guard == ""
     assert near.reason == "what is left is “risks” and “dangers”: 0.69 near"
     far = objection(RISKS, GAINS, embedder, serve=0.97)
-    assert (far.guard, far.doubt) == ("", "remainder")
+    assert (far.guard, far.judgeable) == ("remainder", True)
     assert far.reason.startswith("what is left is “risks” and “gains”: ")
 
 
-@pytest.mark.parametrize(("near", "doubt"), [(0.96, "remainder"), (0.98, "")])
-def test_where_no_measure_says_more_it_must_be_as_near_as_whole_questions(near, doubt):
-    assert objection(RISKS, DANGERS, CheckedEmbedder(Seen(near)), serve=0.97).doubt == doubt
+@pytest.mark.parametrize(("near", "guard"), [(0.96, "remainder"), (0.98, "")])
+def test_where_no_measure_says_more_it_must_be_as_near_as_whole_questions(near, guard):
+    assert objection(RISKS, DANGERS, CheckedEmbedder(Seen(near)), serve=0.97).guard == guard
 
 
 def test_what_has_no_vector_is_a_doubt():
     found = objection(RISKS, DANGERS, CheckedEmbedder(Seen(-0.5)), serve=0.97)
-    assert (found.doubt, found.reason) == ("remainder", "what is left is “risks” and “dangers”: no vector")
+    assert (found.guard, found.reason) == ("remainder", "what is left is “risks” and “dangers”: no vector")
 
 
 def test_nothing_is_embedded_but_what_decides():
@@ -68,7 +68,7 @@ def test_nothing_is_embedded_but_what_decides():
         objection(question, stored, embedder, serve=0.97)
     assert seen.texts == []
     unweighed = objection(RISKS, DANGERS, embedder, serve=0.97, weighs=False)
-    assert (seen.texts, unweighed.doubt) == ([], "remainder")
+    assert (seen.texts, unweighed.guard) == ([], "remainder")
     objection(RISKS, DANGERS, embedder, serve=0.97)
     assert seen.texts == ["risks", "dangers"]
 
@@ -76,6 +76,6 @@ def test_nothing_is_embedded_but_what_decides():
 def test_a_guard_refuses_and_a_doubt_does_not():
     embedder = CheckedEmbedder(Seen())
     refused = objection(RISKS, RISKS.replace("two", "nine"), embedder, serve=0.97)
-    assert (refused.guard, refused.doubt) == ("numbers", "")
+    assert (refused.guard, refused.judgeable) == ("numbers", False)
     doubtful = objection(RISKS, f"Translate this.\n\n{TEXT}", embedder, serve=0.97)
-    assert (doubtful.guard, doubtful.doubt) == ("", "remainder")
+    assert (doubtful.guard, doubtful.judgeable) == ("remainder", True)

@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .contrasts import sets_of
-from .numbers import numbers_in
-from .stems import base_forms, stem
-from .vocabulary import GRAMMAR, word_set
-from .wording import Wording, wording_of
+from .language import language
+from .wording import wording_of
 
 _WORDS: Mapping[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
-_NEVER = word_set("a an the do does")
-_LIGHT = word_set(
-    "of in on at into to for from as is are was were be been am do does did it its this these those 's"
-) | word_set(_WORDS["pointing"])
-"""Small words that an order may have more or fewer of. Opposite ones are the business of other guards."""
+_ENGLISH = language("en")
+
+_NEVER = frozenset(_WORDS["never"].split())
+_LIGHT = frozenset(_WORDS["light"].split())
 
 _Phrase = tuple[str, ...]
 
@@ -46,7 +43,7 @@ _FINDING = _members("finding")
 _MAKING = _members("making")
 _SAME = _members("same")
 _IDLE = frozenset(_members("idle"))
-_CALLED = frozenset(stem(word) for word in _WORDS["called"].split())
+_CALLED = frozenset(_ENGLISH.stem(word) for word in _WORDS["called"].split())
 _LONGEST = max(len(phrase) for phrase in (*_TASKS, *_GIVING, *_FINDING, *_MAKING, *_SAME, *_IDLE))
 
 
@@ -81,7 +78,8 @@ class Difference(NamedTuple):
 @lru_cache(maxsize=1024)
 def order_in(text: str) -> Order:
     """What a short text asks for."""
-    wording = wording_of(text)
+    wording = wording_of(text, _ENGLISH.code)
+    numbers = {place for number in wording.counted for place in range(number.start, number.end)}
     words: dict[str, list[str]] = {
         kind: [] for kind in ("task", "giving", "finding", "making", "matter", "small", "called")
     }
@@ -90,7 +88,7 @@ def order_in(text: str) -> Order:
         size, kind, member = _known(wording.words, position)
         if kind == "task" and member == "rewrite" and "as" in wording.words[position : position + 6]:
             member = "convert"
-        if kind in words and not (kind == "matter" and _is_number(wording, position)):
+        if kind in words and not (kind == "matter" and position in numbers):
             words[kind].append(member)
         position += size
     return Order(
@@ -101,11 +99,6 @@ def order_in(text: str) -> Order:
         tuple(words["small"]),
         frozenset(words["called"]),
     )
-
-
-def _is_number(wording: Wording, position: int) -> bool:
-    """Numbers have a guard of their own."""
-    return any(numbers_in(wording.tokens[position : position + 1]))
 
 
 def _known(words: Sequence[str], position: int) -> tuple[int, str, str]:
@@ -120,13 +113,13 @@ def _known(words: Sequence[str], position: int) -> tuple[int, str, str]:
             if phrase in members:
                 return size, kind, members[phrase]
     word = words[position]
-    for form in base_forms(word):
+    for form in _ENGLISH.base_forms(word):
         for kind, members in _VERBS:
             if (form,) in members:
                 return 1, kind, members[(form,)]
-    if stem(word) in _CALLED:
-        return 1, "called", stem(word)
-    return 1, "small" if word in GRAMMAR or word in _LIGHT else "matter", word
+    if _ENGLISH.stem(word) in _CALLED:
+        return 1, "called", _ENGLISH.stem(word)
+    return 1, "small" if word in _ENGLISH.grammar or word in _LIGHT else "matter", word
 
 
 _VERBS = (("task", _TASKS), ("giving", _GIVING), ("finding", _FINDING), ("making", _MAKING))
@@ -170,7 +163,7 @@ def _apart(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
 
 def _root(word: str) -> str:
     """The stem, as Americans spell it: `neighbour` is `neighbor`, `organise` is `organize`."""
-    root = stem(word)
+    root = _ENGLISH.stem(word)
     root = root.replace("our", "or") if len(root) > 5 else root
     return root[:-2] + "iz" if len(root) > 5 and root.endswith("is") else root
 

@@ -8,31 +8,37 @@ for the same. Where that cannot be told the pair is a doubt: no answer goes from
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .checks import MAX_WORDS, Guard, check
-from .orders import difference, order_in
+from .language import language
+from .orders import Difference, difference, order_in
 from .places import Place, cut
+from .spoken import Spoken, spoken
 from .wording import wording_of
 
 MAX_CHARACTERS = 200
-"""A text of more characters is long, however few its words: some scripts do not part them."""
+"""A text of more characters is long, however few its words."""
 MAX_UNPARTED = 40
 """The same for characters of scripts that do not part words."""
-MAX_WORDS_LEFT = 48
-"""More words than this in one place, those around it included, are too many to be judged."""
-MAX_CHARACTERS_LEFT = 480
-MAX_WEIGHED = 3
-"""The cosine of more words than this says which subject they are of, and no longer what they say."""
+MAX_QUESTION = 40
+"""A text of more words is no question in other words: those on one subject are near whatever they say."""
 MOSTLY_LEFT = 0.5
-"""Where more than this share of both questions is left, their cosine is that of what is left: they are compared whole."""
-MAX_QUESTION = 48
-"""A text of more words is no question in other words: those of one subject are near whatever they say."""
+"""Where more than this share of two questions is left, their cosine is that of what is left: they are judged whole."""
+MAX_WORDS_LEFT = 48
+MAX_CHARACTERS_LEFT = 480
+"""More than this in one place, with the words around it, is too much to be judged."""
+MAX_WEIGHED = 3
+"""The cosine of more words than this says what they are about, and no longer what they say."""
 MAX_PLACES = 8
 """Texts that differ in more places than this are not looked at further."""
 MAX_CHARACTERS_COMPARED = 16_000
 """Longer texts are refused. Most embedders refuse far shorter ones."""
+MAX_CHARACTERS_TOLD = 2_000
+"""So much of a long text says in which language it is."""
 
+_ENGLISH = Spoken(language("en").name, "en")
 _UNPARTED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -40,54 +46,65 @@ _UNPARTED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 class Comparison:
     """What stands against one answer for two questions, in words for the operator; `guard` None: nothing so far.
 
-    `is_doubt`: a judge may still see the pair. `left`: words that each has and the other lacks; the answer may serve
-    both only if their meaning is near enough. Empty when nothing is left to be weighed.
+    `judgeable`: a judge's yes may still serve one for the other. `left`: words that each has and the other lacks; one
+    answer may serve both only if they mean nearly the same. None when there are none.
     """
 
     guard: Guard | None = None
     reason: str
-    is_doubt: bool = False
+    judgeable: bool = False
     left: tuple[str, str] | None = None
 
 
 def compare(question: str, stored: str) -> Comparison:
     """What guards have against one answer for both, in time that grows with the texts and not with their product."""
     if not (_is_long(question) or _is_long(stored)):
-        verdict = check(question, stored)
-        return Comparison(guard=verdict.guard, reason=verdict.reason)
+        return _whole(question, stored)
     if max(len(question), len(stored)) > MAX_CHARACTERS_COMPARED:
-        return Comparison(
-            guard=Guard.LENGTH, reason=f"too long to compare: more than {MAX_CHARACTERS_COMPARED} characters"
-        )
-    doubt = ""
-    left: list[tuple[str, str]] = []
+        reason = f"too long to compare: more than {MAX_CHARACTERS_COMPARED} characters"
+        return Comparison(guard=Guard.LENGTH, reason=reason)
     found, share = cut(question, stored)
     if share > MOSTLY_LEFT and max(len(question.split()), len(stored.split())) <= MAX_QUESTION:
-        verdict = check(question, stored)
-        return Comparison(guard=verdict.guard, reason=verdict.reason)
+        return _whole(question, stored)
+    ours, theirs = _languages(question, stored)
+    if ours != theirs:
+        return Comparison(guard=Guard.LANGUAGE, reason=f"one is in {ours.name}, the other in {theirs.name}")
+    return _of_places(found, ours)
+
+
+def _whole(question: str, stored: str) -> Comparison:
+    verdict = check(question, stored)
+    return Comparison(guard=verdict.guard, reason=verdict.reason, judgeable=verdict.judgeable)
+
+
+def _of_places(found: Sequence[Place], language: Spoken) -> Comparison:
+    """The first place that a guard refuses, else the first that is in doubt, else what is left to be weighed."""
     if len(found) > MAX_PLACES:
-        return Comparison(guard=Guard.REMAINDER, reason=f"they differ in {len(found)} places", is_doubt=True)
+        return _doubt(f"they differ in {len(found)} places")
+    doubts: list[str] = []
+    left: list[tuple[str, str]] = []
     for place in found:
         if _is_too_much(place):
-            doubt = doubt or "too much is left when what both share is cut"
+            doubts.append("too much is left when what both share is cut")
             continue
-        verdict = check(place.our_context, place.their_context)
-        if not verdict.passed:
+        verdict = check(place.our_context, place.their_context, languages=(language, language))
+        if not verdict.passed and not verdict.judgeable:
             return Comparison(guard=verdict.guard, reason=f"{verdict.reason}{_beside(place)}")
-        reason, ours, theirs = _difference(place)
+        reason, ours, theirs = _difference(place, language) if verdict.passed else Difference(verdict.reason)
         if reason:
-            doubt = doubt or f"{reason}{_beside(place)}"
-        elif max(len(ours.split()), len(theirs.split())) > MAX_WEIGHED:
-            doubt = doubt or f"one says {ours}, the other {theirs}{_beside(place)}"
+            doubts.append(f"{reason}{_beside(place)}")
         elif ours:
             left.append((ours, theirs))
-    if not doubt and len(left) > 1:
-        doubt = f"they differ in {len(left)} places"
-    if doubt:
-        return Comparison(guard=Guard.REMAINDER, reason=doubt, is_doubt=True)
-    return Comparison(
-        reason="what both share is cut, and what is left asks for the same", left=left[0] if left else None
-    )
+    if len(left) > 1:
+        doubts.append(f"they differ in {len(left)} places")
+    if doubts:
+        return _doubt(doubts[0])
+    said = "what both share is cut, and what is left asks for the same"
+    return Comparison(reason=said, left=left[0] if left else None)
+
+
+def _doubt(reason: str) -> Comparison:
+    return Comparison(guard=Guard.REMAINDER, reason=reason, judgeable=True)
 
 
 def _is_long(text: str) -> bool:
@@ -98,6 +115,14 @@ def _is_long(text: str) -> bool:
     )
 
 
+def _languages(question: str, stored: str) -> tuple[Spoken, Spoken]:
+    """The languages of both texts; where none can be told, as in code, the one whose orders are known."""
+    ours, theirs = spoken(question[:MAX_CHARACTERS_TOLD]), spoken(stored[:MAX_CHARACTERS_TOLD])
+    known = ours if ours.name else theirs
+    known = known if known.name else _ENGLISH
+    return (ours if ours.name else known, theirs if theirs.name else known)
+
+
 def _is_too_much(place: Place) -> bool:
     return any(
         len(text) > MAX_CHARACTERS_LEFT or len(text.split()) > MAX_WORDS_LEFT
@@ -105,13 +130,21 @@ def _is_too_much(place: Place) -> bool:
     )
 
 
-def _difference(place: Place) -> tuple[str, str, str]:
+def _difference(place: Place, spoken_in: Spoken) -> Difference:
+    """What a place to which no guard objects leaves open."""
     if place.signs:
-        return f"their signs differ: {place.signs[:20]}", "", ""
-    ours, theirs = wording_of(place.our_context).numbers, wording_of(place.their_context).numbers
+        return Difference(f"their signs differ: {place.signs[:20]}")
+    if not spoken_in.code:
+        return Difference("")  # the guard of languages lets nothing pass but the same words
+    ours, theirs = (wording_of(text, spoken_in.code).numbers for text in (place.our_context, place.their_context))
     if ours != theirs and sorted(ours) == sorted(theirs):
-        return "the same numbers stand in another order", "", ""
-    return difference(order_in(place.our_context), order_in(place.their_context))
+        return Difference("the same numbers stand in another order")
+    if spoken_in != _ENGLISH:
+        return Difference("")  # the guard of words lets nothing pass but what its file calls the same
+    found = difference(order_in(place.our_context), order_in(place.their_context))
+    if max(len(found.ours.split()), len(found.theirs.split())) > MAX_WEIGHED:
+        return Difference(f"one says {found.ours}, the other {found.theirs}")
+    return found
 
 
 def _beside(place: Place) -> str:

@@ -19,7 +19,7 @@ def under(order: str, text: str = TEXT) -> str:
 
 def test_short_questions_are_compared_whole():
     assert compare("Is it open on Monday?", "Is it open on Friday?").guard is Guard.CONTRAST
-    assert not compare("How do I pay?", "How can I pay?").is_doubt
+    assert not compare("How do I pay?", "How can I pay?").judgeable
     longest = "films of 1994" + " please" * (MAX_WORDS - 3)
     assert compare(longest, "films").guard is check(longest, "films").guard is Guard.NUMBERS
 
@@ -43,7 +43,7 @@ def test_one_word_of_a_pasted_text_decides(old, new, guard):
     for order in ("Summarise this.", "Please summarise this."):
         found = compare(under("Summarise this."), under(order, TEXT.replace(old, new)))
         assert found.guard is guard
-        assert found.is_doubt == (guard is Guard.REMAINDER)
+        assert found.judgeable == (guard is Guard.REMAINDER)
 
 
 def test_the_reason_quotes_the_place():
@@ -62,14 +62,14 @@ def test_words_in_one_place_are_to_be_weighed_and_in_two_are_a_doubt():
     one = compare(under("List the risks."), under("List the dangers."))
     assert (one.guard, one.left) == (None, ("risks", "dangers"))
     many = compare(under("List names, dates, risks and gains."), under("List persons, months, dangers and wins."))
-    assert (many.guard, many.is_doubt) == (Guard.REMAINDER, True)
+    assert (many.guard, many.judgeable) == (Guard.REMAINDER, True)
     two = compare(under("List the risks.") + " List the errors.", under("List the dangers.") + " List the mistakes.")
     assert (two.guard, two.reason, two.left) == (Guard.REMAINDER, "they differ in 2 places", None)
 
 
 def test_too_much_left_is_a_doubt():
     found = compare(under("Summarise this.", 2 * TEXT), under("Summarise this.", 2 * TEXT[::-1]))
-    assert (found.guard, found.is_doubt) == (Guard.REMAINDER, True)
+    assert (found.guard, found.judgeable) == (Guard.REMAINDER, True)
     assert found.reason == "too much is left when what both share is cut"
 
 
@@ -81,7 +81,7 @@ def test_scripts_that_do_not_part_words_are_long_by_their_characters():
 
 def test_another_language_is_a_doubt():
     found = compare(under("Fasse den Text zusammen."), under("Kritisiere den Text."))
-    assert (found.guard, found.is_doubt) == (Guard.REMAINDER, True)
+    assert (found.guard, found.judgeable) == (Guard.REMAINDER, True)
 
 
 def test_length_is_bounded():

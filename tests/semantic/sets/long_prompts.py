@@ -31,7 +31,15 @@ class LongPair:
 def long_pairs(name: str) -> list[LongPair]:
     """The pairs of one file (`development`, `held_back`), each once."""
     rows = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    pairs = [*_orders_of_others(rows), *_twins(rows), *_changes(rows), *_turned(rows), *_asked(rows), *_alike(rows), *_rewordings(rows)]
+    pairs = [
+        *_orders_of_others(rows),
+        *_twins(rows),
+        *_changes(rows),
+        *_turned(rows),
+        *_asked(rows),
+        *_alike(rows),
+        *_rewordings(rows),
+    ]
     return list({(pair.a, pair.b): pair for pair in pairs if pair.a != pair.b}.values())
 
 
@@ -120,7 +128,9 @@ def _asked(rows: dict[str, Any]) -> Iterator[LongPair]:
         shapes = ("{body}\n\n{question}", "{body}\n\nQuestion: {question}\nAnswer:", "{question}\n\n{body}")
         first, *wordings = asked["wordings"]
         for shape in shapes:
-            a, *right = (shape.format(body=bodies[asked["under"]], question=question) for question in (first, *wordings))
+            a, *right = (
+                shape.format(body=bodies[asked["under"]], question=question) for question in (first, *wordings)
+            )
             wrong = (shape.format(body=bodies[asked["under"]], question=question) for question in asked["others"])
             yield from (LongPair(kind="another question on one text", a=a, b=b, same=False) for b in wrong)
             yield from (LongPair(kind="a question in other words", a=a, b=b, same=True) for b in right)
