@@ -61,6 +61,9 @@ from core.policy.languages import languages
 from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
+from core.semantic.guards.orders import order_in
+from core.semantic.guards.places import cut
+from core.semantic.guards.remainder import compare as compare_questions
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
 from core.semantic.judge.verdict import read_verdict
@@ -261,6 +264,16 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/policy/ttl.py": (
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
+    ),
+    "core/semantic/guards/orders.py": (order_in,),
+    "core/semantic/guards/places.py": (
+        lambda text: cut(text, text[1:]),
+        lambda text: cut(f"{text} a", f"b {text}"),
+        lambda text: cut(text, text.translate(OTHER_LETTERS)),
+    ),
+    "core/semantic/guards/remainder.py": (
+        lambda text: compare_questions(text[:12_000], text[1:12_000]),
+        lambda text: compare_questions(f"{text[:4000]} a {text[4000:8000]}", f"b {text[:8000]}"),
     ),
     "core/semantic/guards/tokens.py": (lambda text: Wording(text).tokens,),
     "core/semantic/guards/wording.py": (

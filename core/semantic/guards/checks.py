@@ -48,6 +48,8 @@ class Guard(StrEnum):
     ORDER = "order"
     LANGUAGE = "language"
     WORDS = "words"
+    REMAINDER = "remainder"
+    """What is left of two long texts: see `remainder`."""
 
 
 DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
@@ -91,13 +93,15 @@ def check(
     *,
     enabled: Collection[Guard] = DEFAULT_GUARDS,
     contrasts: Contrasts | None = None,
+    languages: tuple[Spoken, Spoken] | None = None,
 ) -> GuardVerdict:
     """The first refusal of an enabled guard, else the first that a judge may lift, else a verdict that all passed.
 
-    Symmetric in the two texts.
+    Symmetric in the two texts. `languages`: theirs, where more than these texts is known.
     """
     doubt = None
-    for verdict in _verdicts(question, stored, [guard for guard in Guard if guard in enabled], contrasts):
+    enabled_in_order = [guard for guard in Guard if guard in enabled]
+    for verdict in _verdicts(question, stored, enabled_in_order, contrasts, languages):
         if not verdict.passed:
             if not verdict.judgeable:
                 return verdict
@@ -111,14 +115,18 @@ def check_each(question: str, stored: str, *, contrasts: Contrasts | None = None
 
 
 def _verdicts(
-    question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts | None
+    question: str,
+    stored: str,
+    guards: Sequence[Guard],
+    contrasts: Contrasts | None,
+    languages: tuple[Spoken, Spoken] | None = None,
 ) -> Iterator[GuardVerdict]:
     if too_long := _too_long(question, stored):
         for guard in guards:
             is_met = guard is Guard.LENGTH
             yield GuardVerdict(passed=not is_met, guard=guard, reason=too_long if is_met else "not compared: too long")
         return
-    pair = _pair(question, stored, contrasts)
+    pair = _pair(question, stored, contrasts, languages or (spoken(question), spoken(stored)))
     for guard in guards:
         if guard in _DOUBTS:
             reason, judgeable = _DOUBTS[guard](pair)
@@ -129,9 +137,9 @@ def _verdicts(
         )
 
 
-def _pair(question: str, stored: str, contrasts: Contrasts | None) -> _Pair:
+def _pair(question: str, stored: str, contrasts: Contrasts | None, languages: tuple[Spoken, Spoken]) -> _Pair:
     """The two texts as one language has them: their own, or what the guards know best where it has no file."""
-    ours, theirs = spoken(question), spoken(stored)
+    ours, theirs = languages
     code = ours.code or theirs.code or _DEFAULT
     return _Pair(
         wording_of(question, ours.code or code), wording_of(stored, theirs.code or code), contrasts, (ours, theirs)
@@ -375,4 +383,5 @@ _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.NAMES: _names,
     Guard.IDENTIFIERS: _identifiers,
     Guard.ORDER: _order,
+    Guard.REMAINDER: lambda pair: "",  # looks at two texts before they are a pair
 }
