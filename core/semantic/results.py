@@ -67,8 +67,9 @@ def outcome(judgements: Sequence[Judgement]) -> str:
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     """One near entry and the verdict on it.
 
-    `guard` names the guard that refused it and `reason` says why, `ruling` is the judge's word. `far`: too far to be
-    served, and only looked at so that other thresholds can be tried on it later. `served`: its answer was given.
+    `guard` names the guard that refused it and `reason` says why, `judgeable` that a judge's yes may serve it all the
+    same, `ruling` is the judge's word. `far`: too far to be served, and only looked at so that other thresholds can be
+    tried on it later. `served`: its answer was given.
     """
 
     key: str
@@ -77,6 +78,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     guard: str = ""
     reason: str = ""
+    judgeable: bool = False
     ruling: str = ""
     judgement: Judgement | None = None
     far: bool = False

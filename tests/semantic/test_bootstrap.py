@@ -424,7 +424,7 @@ def test_rows_that_lead_nowhere_go_away_for_all(start, redis_url, namespace):
     options = {"redis_url": redis_url, "namespace": namespace, "provider": CountingProvider()}
     first = start(**options)
     ask(first)
-    first.redis.delete(*first.redis.keys(f"encore:3:{{{namespace}:0}}:e:*"))
+    first.redis.delete(*first.redis.keys(f"encore:4:{{{namespace}:0}}:e:*"))
     assert ask(first, PARAPHRASE).outcome.kind == "miss"
     later = start(**options)
     later.semantic.warm([namespace])
