@@ -2504,7 +2504,7 @@ MUTANTS = (
     Mutant(
         name="what a guard refuses is shown to the judge",
         file="core/semantic/decision.py",
-        old="        elif near.objection.guard:",
+        old="        elif found.refuses(near):",
         new='        elif near.objection.guard == "label":',
         tests="tests/semantic/test_decision.py",
     ),
