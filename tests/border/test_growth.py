@@ -61,8 +61,13 @@ from core.policy.languages import languages
 from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
+from core.semantic.guards.orders import order_in
+from core.semantic.guards.places import cut
+from core.semantic.guards.remainder import compare as compare_questions
 from core.semantic.guards.wording import Wording
-from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
+from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
+from core.semantic.judge.verdict import read_verdict
+from core.semantic.results import Case
 from core.settings import Settings
 from core.text import (
     fold,
@@ -260,6 +265,16 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
     ),
+    "core/semantic/guards/orders.py": (order_in,),
+    "core/semantic/guards/places.py": (
+        lambda text: cut(text, text[1:]),
+        lambda text: cut(f"{text} a", f"b {text}"),
+        lambda text: cut(text, text.translate(OTHER_LETTERS)),
+    ),
+    "core/semantic/guards/remainder.py": (
+        lambda text: compare_questions(text[:12_000], text[1:12_000]),
+        lambda text: compare_questions(f"{text[:4000]} a {text[4000:8000]}", f"b {text[:8000]}"),
+    ),
     "core/semantic/guards/tokens.py": (lambda text: Wording(text).tokens,),
     "core/semantic/guards/wording.py": (
         lambda text: [getattr(Wording(text[:MAX_CHARACTERS_COMPARED]), name) for name in ("identifiers", "numeronyms")],
@@ -268,10 +283,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: check_each(f"{text} a", f"b {text}"),
     ),
     "core/semantic/judge/prompt.py": (
-        addresses_judge,
-        lambda text: build_messages(text, text, text),
-        lambda text: parse_verdict(text, "t"),
-        lambda text: parse_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
+        dictates_verdict,
+        lambda text: build_messages(
+            Case(namespace="n", question=text, history=(text,)), [Candidate(question=text, answer=text)]
+        ),
+    ),
+    "core/semantic/judge/verdict.py": (
+        lambda text: read_verdict(text, "t"),
+        lambda text: read_verdict(f"t {text}", "t"),
+        lambda text: read_verdict(f"<think>{text}</think>", "t"),
+        lambda text: read_verdict(f"```{text}```", "t"),
+        lambda text: read_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
     ),
     "core/settings/access.py": SETTINGS,
     "core/settings/environment.py": SETTINGS,

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from .contrasts import DEFAULT_CONTRASTS, Contrasts
-from .stems import stem
+from .contrasts import Contrasts, contrasts_of
+from .spoken import Spoken, spoken
 from .wording import Part, Wording, wording_of
+
+_DEFAULT = "en"
+"""Whose words are looked at in texts whose language has no file."""
 
 MAX_WORDS = 16
 """Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
@@ -43,6 +46,10 @@ class Guard(StrEnum):
     NAMES = "names"
     IDENTIFIERS = "identifiers"
     ORDER = "order"
+    LANGUAGE = "language"
+    WORDS = "words"
+    REMAINDER = "remainder"
+    """What is left of two long texts: see `remainder`."""
 
 
 DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
@@ -53,21 +60,25 @@ DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
 class GuardVerdict:
     """Whether a guard lets the texts stand for each other. `guard` None: all enabled guards passed.
 
-    `reason` quotes words of the texts: for the operator's screen, never for logs and metrics.
+    `judgeable`: it does not pass, but a judge's yes may still serve one for the other. `reason` quotes words of the
+    texts: for the operator's screen, never for logs and metrics.
     """
 
     passed: bool
     guard: Guard | None
     reason: str
+    judgeable: bool = False
 
 
 class _Pair:
     """Two texts beside each other, with what the dictionary finds in them."""
 
-    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts) -> None:
+    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts | None, languages: tuple[Spoken, Spoken]) -> None:
+        self.languages = languages
         self.a = a
         self.b = b
-        self.contrasts = contrasts
+        self.language = a.language
+        self.contrasts = contrasts or contrasts_of(self.language.code)
         self.longest = max(a.word_count, b.word_count)
         self.is_short = self.longest <= MAX_WORDS
 
@@ -81,30 +92,58 @@ def check(
     stored: str,
     *,
     enabled: Collection[Guard] = DEFAULT_GUARDS,
-    contrasts: Contrasts = DEFAULT_CONTRASTS,
+    contrasts: Contrasts | None = None,
+    languages: tuple[Spoken, Spoken] | None = None,
 ) -> GuardVerdict:
-    """The first refusal of an enabled guard, or a verdict that all passed. Symmetric in the two texts."""
-    for verdict in _verdicts(question, stored, [guard for guard in Guard if guard in enabled], contrasts):
+    """The first refusal of an enabled guard, else the first that a judge may lift, else a verdict that all passed.
+
+    Symmetric in the two texts. `languages`: theirs, where more than these texts is known.
+    """
+    doubt = None
+    enabled_in_order = [guard for guard in Guard if guard in enabled]
+    for verdict in _verdicts(question, stored, enabled_in_order, contrasts, languages):
         if not verdict.passed:
-            return verdict
-    return GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
+            if not verdict.judgeable:
+                return verdict
+            doubt = doubt or verdict
+    return doubt or GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
 
 
-def check_each(question: str, stored: str, *, contrasts: Contrasts = DEFAULT_CONTRASTS) -> tuple[GuardVerdict, ...]:
+def check_each(question: str, stored: str, *, contrasts: Contrasts | None = None) -> tuple[GuardVerdict, ...]:
     """What every guard says, enabled or not, in a fixed order: for the screen that explains a lookup."""
     return tuple(_verdicts(question, stored, list(Guard), contrasts))
 
 
-def _verdicts(question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts) -> Iterator[GuardVerdict]:
+def _verdicts(
+    question: str,
+    stored: str,
+    guards: Sequence[Guard],
+    contrasts: Contrasts | None,
+    languages: tuple[Spoken, Spoken] | None = None,
+) -> Iterator[GuardVerdict]:
     if too_long := _too_long(question, stored):
         for guard in guards:
             is_met = guard is Guard.LENGTH
             yield GuardVerdict(passed=not is_met, guard=guard, reason=too_long if is_met else "not compared: too long")
         return
-    pair = _Pair(wording_of(question), wording_of(stored), contrasts)
+    pair = _pair(question, stored, contrasts, languages or (spoken(question), spoken(stored)))
     for guard in guards:
-        refusal = _GUARDS[guard](pair)
-        yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+        if guard in _DOUBTS:
+            reason, judgeable = _DOUBTS[guard](pair)
+        else:
+            reason, judgeable = _GUARDS[guard](pair), False
+        yield GuardVerdict(
+            passed=not reason, guard=guard, reason=reason or "no difference seen", judgeable=bool(reason) and judgeable
+        )
+
+
+def _pair(question: str, stored: str, contrasts: Contrasts | None, languages: tuple[Spoken, Spoken]) -> _Pair:
+    """The two texts as one language has them: their own, or what the guards know best where it has no file."""
+    ours, theirs = languages
+    code = ours.code or theirs.code or _DEFAULT
+    return _Pair(
+        wording_of(question, ours.code or code), wording_of(stored, theirs.code or code), contrasts, (ours, theirs)
+    )
 
 
 def _too_long(*texts: str) -> str:
@@ -154,9 +193,6 @@ def _listed(numbers: Counter[str]) -> str:
     return ", ".join(number.removesuffix("?") for number in sorted((+numbers).elements())) or "none"
 
 
-_NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "de", "non")
-
-
 def _negation(pair: _Pair) -> str:
     a, b = pair.a, pair.b
     ours, theirs = _negations(a, b), _negations(b, a)
@@ -166,15 +202,15 @@ def _negation(pair: _Pair) -> str:
         return "only one is in the negative"
     # Where the other text does not speak of what is negated here, it is another wording and not another polarity.
     shared = (set(ours) - set(theirs)) & b.stems | (set(theirs) - set(ours)) & a.stems
-    return f"only one says not: {min(shared)}" if shared else ""
+    return f"only one is negated: {min(shared)}" if shared else ""
 
 
 def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
     """With those made by a prefix, where the other text has the bare word: unsafe and safe."""
     by_prefix = (
-        stem(bare)
+        text.language.stem(bare)
         for word in text.word_set - other.word_set
-        for prefix in _NEGATIVE_PREFIXES
+        for prefix in text.language.negative_prefixes
         if len(bare := word.removeprefix(prefix)) >= 4 and bare != word and bare in other.word_set
     )
     return text.negations + tuple(by_prefix)
@@ -217,36 +253,16 @@ def _question(pair: _Pair) -> str:
     return ""
 
 
-_OPPOSITE_MARKERS = frozenset(
-    frozenset(pair)
-    for pair in (
-        ("from", "to"),
-        ("before", "after"),
-        ("with", "without"),
-        ("in", "out"),
-        ("over", "under"),
-        ("above", "below"),
-        ("inside", "outside"),
-        ("for", "against"),
-        ("until", "since"),
-    )
-)
-# The distance from here to there is the one from there to here.
-_SYMMETRIC = frozenset(
-    {stem(word) for word in ("compare", "differ", "difference", "distance", "mix", "combine", "same")}
-)
-
-
 def _roles(pair: _Pair) -> str:
     """Who does it to whom, and from where to where."""
-    if pair.a.stems & _SYMMETRIC and pair.b.stems & _SYMMETRIC:
+    if pair.a.stems & pair.language.symmetric and pair.b.stems & pair.language.symmetric:
         return ""
     ours, theirs = _single(pair.a.parts), _single(pair.b.parts)
     for word in sorted(ours.keys() & theirs.keys()):
-        if frozenset((ours[word], theirs[word])) in _OPPOSITE_MARKERS:
+        if frozenset((ours[word], theirs[word])) in pair.language.opposite_markers:
             return f"{ours[word]} {word} is not {theirs[word]} {word}"
     swapped = _swapped(pair.a.parts, pair.b.parts)
-    return f"{swapped[0]} and {swapped[1]} have changed places" if swapped else ""
+    return f"{swapped[0]} and {swapped[1]} are swapped" if swapped else ""
 
 
 def _single(parts: Sequence[Part]) -> dict[str, str]:
@@ -290,7 +306,7 @@ def _names(pair: _Pair) -> str:
 
 def _mentions(text: Wording, name: str, origin: Wording) -> bool:
     """Whether a text has the name: inflected, misspelt by a letter, as its initials or spelt out."""
-    root = stem(name)
+    root = origin.language.stem(name)
     if root in text.stems or any(_is_same_name(root, other) for other in text.stems):
         return True
     return (len(name) > 1 and name in text.initials) or any(
@@ -313,10 +329,6 @@ def _one_letter_apart(short: str, long: str) -> bool:
     return short[same + (len(short) == len(long)) :] == long[same + 1 :]
 
 
-_CASE_DECIDES = frozenset({"WHO", "IT"})
-"""In capitals another word than in small letters. Shouting is not: `NOT`, `ALL`."""
-
-
 def _identifiers(pair: _Pair) -> str:
     only_ours, only_theirs = _missing(pair.a, pair.b), _missing(pair.b, pair.a)
     if not (only_ours or only_theirs) or not (pair.is_short or (only_ours and only_theirs)):
@@ -327,7 +339,7 @@ def _identifiers(pair: _Pair) -> str:
 def _missing(text: Wording, other: Wording) -> set[str]:
     """Identifiers of a text that the other one lacks; a word like macOS may be written without its capitals."""
     missing = {found for found in text.identifiers if found.lower() not in other.word_set}
-    missing |= {token.raw for token in text.tokens if token.raw in _CASE_DECIDES}
+    missing |= {token.raw for token in text.tokens if token.raw in text.language.case_decides}
     return missing - other.identifiers - {token.raw for token in other.tokens}
 
 
@@ -335,6 +347,31 @@ def _order(pair: _Pair) -> str:
     ours, theirs = [part.stem for part in pair.a.parts], [part.stem for part in pair.b.parts]
     return "the same words in another order" if ours != theirs and sorted(ours) == sorted(theirs) else ""
 
+
+def _language(pair: _Pair) -> tuple[str, bool]:
+    """Texts in two languages never answer each other; who serves without a judge must know the language."""
+    ours, theirs = pair.languages
+    if ours.name and theirs.name and ours != theirs:
+        return f"one is in {ours.name}, the other in {theirs.name}", False
+    if (ours.code and theirs.code) or pair.a.text.split() == pair.b.text.split():
+        return "", True
+    name = ours.name if ours == theirs else ""
+    return (f"the guards do not know {name}" if name else "only names, code or numbers: no language can be told"), True
+
+
+def _words(pair: _Pair) -> tuple[str, bool]:
+    """Where it is not measured how much a cosine may overlook, nothing but what the file calls the same may differ."""
+    if pair.language.data.is_open or not pair.languages[0].code or pair.a.meaning == pair.b.meaning:
+        return "", True
+    ours, theirs = Counter(pair.a.meaning), Counter(pair.b.meaning)
+    only_ours, only_theirs = min(ours - theirs, default=""), min(theirs - ours, default="")
+    if not only_ours and not only_theirs:
+        return "the same words in another order", True
+    return f"only one says it: {only_ours or 'nothing'} and {only_theirs or 'nothing'}", True
+
+
+_DOUBTS: dict[Guard, Callable[[_Pair], tuple[str, bool]]] = {Guard.LANGUAGE: _language, Guard.WORDS: _words}
+"""Guards that may leave it to a judge: each returns why, "" for nothing, and whether a judge may say."""
 
 _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.LENGTH: lambda pair: "",  # looked at before the texts are taken apart
@@ -346,4 +383,5 @@ _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.NAMES: _names,
     Guard.IDENTIFIERS: _identifiers,
     Guard.ORDER: _order,
+    Guard.REMAINDER: lambda pair: "",  # looks at two texts before they are a pair
 }
