@@ -42,6 +42,17 @@ from core.keys.parts import parts_of
 from core.keys.phrases import SENTENCE_END, words_of
 from core.keys.plain import is_plain_function, is_plain_instruction
 from core.keys.reach import reach_of
+from core.keys.spelling import (
+    _hides_in_code,
+    _in_any_text,
+    _in_one_width,
+    _without_emoji,
+    _without_selectors,
+    respell,
+    respell_cautiously,
+    with_mark_joined,
+    without_opening_marks,
+)
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
@@ -54,7 +65,9 @@ from core.semantic.guards.orders import order_in
 from core.semantic.guards.places import cut
 from core.semantic.guards.remainder import compare as compare_questions
 from core.semantic.guards.wording import Wording
-from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
+from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
+from core.semantic.judge.verdict import read_verdict
+from core.semantic.results import Case
 from core.settings import Settings
 from core.text import (
     fold,
@@ -225,6 +238,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/keys/phrases.py": (words_of, SENTENCE_END.split),
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
+    "core/keys/spelling.py": (
+        respell,
+        without_opening_marks,
+        *(partial(with_mark_joined, kind=kind) for kind in TextKind),
+        *(partial(respell_cautiously, kind=kind) for kind in TextKind),
+        _in_any_text,
+        _without_emoji,
+        _in_one_width,
+        _without_selectors,
+        _hides_in_code,
+    ),
     "core/keys/surroundings.py": WRITTEN_HERE,
     "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
     "core/metrics/request_log.py": WRITTEN_HERE,
@@ -259,10 +283,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: check_each(f"{text} a", f"b {text}"),
     ),
     "core/semantic/judge/prompt.py": (
-        addresses_judge,
-        lambda text: build_messages(text, text, text),
-        lambda text: parse_verdict(text, "t"),
-        lambda text: parse_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
+        dictates_verdict,
+        lambda text: build_messages(
+            Case(namespace="n", question=text, history=(text,)), [Candidate(question=text, answer=text)]
+        ),
+    ),
+    "core/semantic/judge/verdict.py": (
+        lambda text: read_verdict(text, "t"),
+        lambda text: read_verdict(f"t {text}", "t"),
+        lambda text: read_verdict(f"<think>{text}</think>", "t"),
+        lambda text: read_verdict(f"```{text}```", "t"),
+        lambda text: read_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
     ),
     "core/settings/access.py": SETTINGS,
     "core/settings/environment.py": SETTINGS,

@@ -53,7 +53,7 @@ def judged(services: Services) -> Services:
 def test_the_report_is_what_calibrate_shows(terminal, judged, namespace):
     shown = terminal.run("calibrate", "--namespace", namespace)
     assert "judge: nothing unjudged, judged from 0.700 (as configured)" in shown
-    assert "299 for 1%, 149 for 2%, 59 for 5%" in shown
+    assert "299 for 1 %, 149 for 2 %, 59 for 5 %" in shown
     assert "1 yes" in shown
     told = terminal.data("calibrate")
     assert (told["judge_labels"], told["judging"]["rulings"]) == (1, {"yes": 1})
@@ -69,7 +69,7 @@ def test_the_report_says_what_hedging_cost(terminal, judged):
     assert {name: after[name] - before[name] for name in after} == pytest.approx(
         {"dropped": 2, "cost_usd": 1.5, "unpriced": 1}
     )
-    assert f"{after['dropped']} provider calls dropped for a judge's yes" in terminal.run("calibrate")
+    assert f"{after['dropped']} provider calls dropped because the judge approved" in terminal.run("calibrate")
 
 
 def test_an_empty_namespace_has_nothing_to_show(terminal, namespace):
@@ -146,6 +146,17 @@ def test_a_threshold_is_published_listed_and_rolled_back(terminal, judged, names
     terminal.run("calibrate", "rollback", "9", status=2)
     actions = [record.action for record in judged.audit.records() if record.namespace == namespace]
     assert actions == ["threshold.rolled-back", "threshold.published"]
+
+
+def test_where_judging_begins_is_fixed_and_handed_back_to_evidence(terminal, judged, namespace):
+    assert "Judged from 0.700 on, which stays: " in terminal.run("calibrate")
+    assert "judged from 0.600, set by hand" in terminal.run("calibrate", "publish", "--grey", "0.6")
+    assert "Judged from 0.600 on, set by hand: " in terminal.run("calibrate")
+    assert terminal.data("calibrate", "publish")["threshold"]["grey_fixed"], "as it was"
+    handed_back = terminal.data("calibrate", "publish", "--grey-by-evidence")["threshold"]
+    assert (handed_back["grey"], handed_back["grey_fixed"]) == (0.6, False)
+    both = terminal.run("calibrate", "publish", "--grey", "0.6", "--grey-by-evidence", status=2)
+    assert "--grey or --grey-by-evidence" in both
 
 
 def test_mode_serve_takes_a_threshold(terminal):

@@ -73,12 +73,20 @@ def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may:
         to = msgspec.structs.replace(
             threshold, mode=on, serve=proposal.threshold, grey=min(threshold.grey, proposal.threshold)
         )
-        why = f"{proposal.budget:.0%} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
+        why = f"{share(proposal.budget, 0)} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
         _ask(Change(namespace=view.namespace, seen=threshold, to=to, why=why))
 
 
 def _ask(change: Change) -> None:
-    for name in ("change-mode", "change-unjudged", "change-serve", "change-grey", "change-why", "change-typed"):
+    for name in (
+        "change-mode",
+        "change-unjudged",
+        "change-serve",
+        "change-fixed",
+        "change-grey",
+        "change-why",
+        "change-typed",
+    ):
         st.session_state.pop(name, None)
     actions.forget_last("threshold")
     st.session_state["threshold-change"] = change
@@ -107,7 +115,7 @@ def confirm(change: Change) -> None:
         st.markdown(f"Back to **{name}**: {_words(chosen)}.")
     is_upside_down = chosen.serve is not None and chosen.grey > chosen.serve
     if is_upside_down:
-        st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
+        st.error("The cosine to judge from is above the cosine to serve from: nothing would be judged.")
     is_unproven = not is_upside_down and _support(change, chosen)
     is_allowed = not is_upside_down and (not is_unproven or _allowed_unproven(change))
     is_change = change.version is not None or not _same(chosen, change.seen)
@@ -151,32 +159,43 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     )
     mode = chosen or to.mode
     serve = to.serve
-    grey = to.grey
+    grey, is_fixed = to.grey, to.grey_fixed
     is_unjudged = mode is SemanticMode.SERVE
     if mode is SemanticMode.JUDGE:
         is_unjudged = st.toggle(
-            "Serve without the judge from a cosine on", value=to.serve is not None, key="change-unjudged"
+            "Serve without the judge from a threshold on", value=to.serve is not None, key="change-unjudged"
         )
         serve = serve if is_unjudged else None
     if is_unjudged:
         serve = st.number_input("Serve from", 0.5, 1.0, to.serve or 0.97, 0.005, "%.3f", key="change-serve")
     if mode is SemanticMode.JUDGE:
-        grey = st.number_input("Judge from", 0.3, 1.0, to.grey, 0.005, "%.3f", key="change-grey")
+        is_fixed = st.toggle(
+            "Fix the cosine to judge from",
+            value=to.grey_fixed,
+            key="change-fixed",
+            help="Else evidence moves it: lower where more calls pay, higher where they do not.",
+        )
+        if is_fixed:
+            grey = st.number_input("Judge from", 0.3, 1.0, to.grey, 0.005, "%.3f", key="change-grey")
+        elif serve is not None:
+            grey = min(grey, serve)
     elif serve is not None:
         grey = min(grey, serve)
     why = st.text_input("Why", change.why, max_chars=200, key="change-why", help="For the audit log. Quote no prompt.")
-    return Threshold(mode=mode, grey=grey, serve=serve, version=change.seen.version), why or ""
+    chosen_threshold = Threshold(mode=mode, grey=grey, serve=serve, version=change.seen.version, grey_fixed=is_fixed)
+    return chosen_threshold, why or ""
 
 
 def _same(one: Threshold, other: Threshold) -> bool:
-    return (one.mode, one.serve, one.grey) == (other.mode, other.serve, other.grey)
+    return msgspec.structs.replace(one, version=0) == msgspec.structs.replace(other, version=0)
 
 
 def _words(threshold: Threshold) -> str:
     if threshold.mode is SemanticMode.OFF:
         return "off"
     serve = "nothing is served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
-    judged = f", judged from {threshold.grey:.3f} on" if threshold.mode is SemanticMode.JUDGE else ""
+    fixed = " (set by hand)" if threshold.grey_fixed else ""
+    judged = f", judged from {threshold.grey:.3f} on{fixed}" if threshold.mode is SemanticMode.JUDGE else ""
     return f"{threshold.mode.value}, {serve}{judged}"
 
 

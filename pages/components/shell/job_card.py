@@ -108,7 +108,7 @@ def _when(job: JobView) -> str:
 def _progress(job: JobView) -> str:
     if job.state is JobState.RUNNING:
         part = f"{share(job.share, 0)}: " if job.share is not None else ""
-        return sentence(part + (progress_in_words(job.kind, job.progress) or "it begins"))
+        return sentence(part + (progress_in_words(job.kind, job.progress) or "starting"))
     if job.state is JobState.RETRYING:
         return f"failed, tried again soon; {job.retries_left} attempts left"
     if queries.alive_workers().value == 0:
@@ -135,7 +135,10 @@ def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
         case "prune":
             return f"{number(progress.get('dropped'))} rows of expired entries dropped"
         case "judge":
-            return f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong"
+            hidden = f", {number(left)} not shown to the judge" if (left := progress.get("not_shown")) else ""
+            return (
+                f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong{hidden}"
+            )
         case "group":
             made = f", in {many(groups, 'group')}" if (groups := progress.get("groups")) else ""
             return f"{number(progress.get('done'))} of {many(progress.get('total') or 0, 'question')} read{made}"

@@ -37,7 +37,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
     if built.semantic is None or not built.semantic.applies(identity):
         return False
     threshold = built.thresholds.current(identity.namespace)
-    with st.spinner("Looking for the nearest questions…"):
+    with st.spinner("Searching for the nearest questions…"):
         found = built.semantic.explain(built.store, built.cache.slot, identity, context.now(), k=SHOWN + 1)
     if heading:
         st.markdown(heading)
@@ -66,8 +66,10 @@ def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: di
     if not one.guard and threshold.serve is not None and one.similarity >= threshold.serve:
         return "near enough to be served"
     if not is_judged or one.similarity < threshold.grey:
-        return "too far"
+        return "not near enough"
     pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
+    if pair is not None and pair.judge_word == "not-shown":
+        return "not shown to the judge: too long, no text alone, or dictating a verdict"
     if pair is None or pair.judge_label is None:
         return f"only a judge may serve it: {one.reason}" if one.guard else "near enough to be judged"
     return f"the judge said {'yes' if pair.judge_label else 'no'}: {pair.judge_reason}"

@@ -80,12 +80,12 @@ def test_it_takes_an_admin(open_page, services, monkeypatch, role):
     monkeypatch.setattr(context, "actor", lambda: Actor(name="vera@example.org", role=role))
     at = open_page("health")
     assert at.button(key="namespace-label").disabled
-    assert "this takes the role admin" in everything_said(at)
+    assert "this needs the role admin" in everything_said(at)
     at = opened(open_page, "default")
     at.text_input(key="label-default").input("Shop")
     at.button(key="label-save").click().run()
     assert services.labels.all() == {}, "the page is no guard"
-    assert any("takes the role admin" in error.value for error in at.error)
+    assert any("needs the role admin" in error.value for error in at.error)
 
 
 def test_a_label_of_the_settings_is_changed_there(open_page, pages_server, provider, use):
@@ -188,7 +188,7 @@ def test_cards_name_both_so_that_they_are_told_apart(open_page, labelled, page):
 def test_the_form_of_an_invalidation_offers_names_and_keeps_the_id(open_page, labelled):
     at = open_page("invalidations")
     chosen = at.selectbox(key="namespace")
-    assert set(chosen.options) == {"default", HOSTILE, SHORT}
+    assert set(chosen.options) == {"All namespaces", "default", HOSTILE, SHORT}
     other = OTHER if chosen.value == KEY else KEY
     chosen.set_value(other).run()
     assert at.query_params["namespace"] in (other, [other])
