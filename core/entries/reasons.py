@@ -135,6 +135,8 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
         return f"{found} {_WHY[reason]}" if reason in _WHY else found
     if kind is OutcomeKind.ERROR:
         return f"No answer came. {why_error(reason)}".rstrip()
+    if reason == "guard-remainder":
+        return "A long prompt near it was answered before; it is not sure that the words that differ ask for the same."
     if reason.startswith("guard-"):
         guard = printable(reason[6:], MAX_NAME)
         return f"A near question was answered before; the guard for {guard} sees a difference that matters."
