@@ -1,0 +1,179 @@
+"""What two completed questions differ in: refused before a judge is asked. Pure; a reason a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from ..guards.checks import Guard, check
+from .completion import Completed
+from .reading import Reading
+
+_OF_MESSAGES: Final = frozenset({Guard.NEGATION, Guard.CONTRAST, Guard.QUESTION, Guard.ROLES})
+_OF_WHOLE_MESSAGES: Final = _OF_MESSAGES | {Guard.NUMBERS, Guard.NAMES, Guard.IDENTIFIERS, Guard.LENGTH}
+_OF_CONTEXTS: Final = frozenset({Guard.NEGATION, Guard.CONTRAST, Guard.ROLES})
+
+
+class Difference(NamedTuple):
+    """The word for a difference, and the reason in words."""
+
+    name: str
+    reason: str
+
+
+def difference(ours: Completed, theirs: Completed) -> Difference | None:
+    """What keeps one question from being answered by the answer to the other; None when no rule sees anything."""
+    for rule in _RULES:
+        for one, other in ((ours, theirs), (theirs, ours)):
+            if found := rule(one, other):
+                return found
+    return None
+
+
+def _answer(one: Completed, other: Completed) -> Difference | None:
+    if one.works_on_answer and one.answer_digest != other.answer_digest:
+        return Difference("answer", "it works on the answer before, which was another one")
+    return None
+
+
+def _replies(one: Completed, other: Completed) -> Difference | None:
+    said = one.message.yes_or_no, other.message.yes_or_no
+    if one.is_reply and other.is_reply and all(said) and said[0] != said[1]:
+        return Difference("reply", "one says yes, the other no")
+    return None
+
+
+def _standing(one: Completed, other: Completed) -> Difference | None:
+    for reading in one.standing:
+        if not any(_is_alike(reading, known) for known in (*other.standing, *_said(other))):
+            return Difference("said", f"only one said: {reading.text[:80]}")
+    return None
+
+
+def _said(side: Completed) -> tuple[Reading, ...]:
+    """Where else a statement of the one may stand in the other: in the question itself."""
+    return (*side.context, side.message)
+
+
+def _is_alike(one: Reading, other: Reading) -> bool:
+    """Whether two statements say the same, as far as words tell: all facts of one, and half of its words."""
+    if one.numbers - other.numbers or (one.names - _lower(other)):
+        return False
+    shared = one.stems & other.stems
+    return bool(shared) and 2 * len(shared) >= min(len(one.stems), len(other.stems)) and not _nouns_apart(one, other)
+
+
+def _lower(reading: Reading) -> frozenset[str]:
+    return frozenset(reading.words)
+
+
+def _nouns_apart(one: Reading, other: Reading) -> bool:
+    return bool((one.nouns - other.stems) and (other.nouns - one.stems) and not (one.nouns & other.nouns))
+
+
+def _facts(side: Completed, kind: Callable[[Reading], frozenset[str]]) -> frozenset[str]:
+    readings = [side.message, *side.standing]
+    if side.is_bound:
+        readings += side.context
+    return frozenset(fact for reading in readings for fact in kind(reading))
+
+
+def _known_facts(side: Completed, kind: Callable[[Reading], frozenset[str]]) -> frozenset[str]:
+    readings = [side.message, *side.standing, *side.context]
+    if side.answer is not None:
+        readings.append(side.answer)
+    return frozenset(fact for reading in readings for fact in kind(reading))
+
+
+def _numbers(one: Completed, other: Completed) -> Difference | None:
+    ours, theirs = (_facts(side, lambda reading: reading.numbers) for side in (one, other))
+    known = _known_facts(other, lambda reading: reading.numbers)
+    only_ours, only_theirs = ours - known, theirs - _known_facts(one, lambda reading: reading.numbers)
+    if only_ours and (only_theirs or only_ours & one.message.numbers):
+        return Difference("numbers", f"numbers differ: {min(only_ours)} and {min(only_theirs, default='none')}")
+    return None
+
+
+def _names(one: Completed, other: Completed) -> Difference | None:
+    ours, theirs = (_facts(side, lambda reading: reading.names) for side in (one, other))
+    only_ours, only_theirs = ours - _all_words(other), theirs - _all_words(one)
+    if only_ours and only_theirs:
+        return Difference("names", f"names differ: {min(only_ours)} and {min(only_theirs)}")
+    return None
+
+
+def _all_words(side: Completed) -> frozenset[str]:
+    readings = (side.message, *side.context, *side.standing, *((side.answer,) if side.answer is not None else ()))
+    words = {word for reading in readings for word in reading.words}
+    return frozenset(words | {word.lower() for word in side.item.split()})
+
+
+def _persons(one: Completed, other: Completed) -> Difference | None:
+    """He, she and there stand for a name of the last answer, where that names one and the question did not."""
+    if one.answer is None or other.answer is None:
+        return None
+    for side in (one, other):
+        known = side.message.references
+        if known is None or not side.message.pointers & (known.persons | known.places):
+            return None
+    ours, theirs = (_new_names(side) for side in (one, other))
+    if ours and theirs and not ours & theirs:
+        return Difference("referent", f"one speaks of {min(ours)}, the other of {min(theirs)}")
+    return None
+
+
+def _new_names(side: Completed) -> frozenset[str]:
+    """Names of the last answer, where the question before asks for one."""
+    before = side.context[-1] if side.context else None
+    if before is None or side.answer is None or not before.words:
+        return frozenset()
+    if before.words[0] not in ("who", "which", "what", "where", "whose"):
+        return frozenset()
+    if len(before.words) > 1 and before.words[1] in ("is", "was", "are", "were") and before.names and (
+        before.words[0] == "who"
+    ):
+        return frozenset()  # "Who was Ada Lovelace?" names her
+    return side.answer.names
+
+
+def _referents(one: Completed, other: Completed) -> Difference | None:
+    if not one.is_bound or not one.referents:
+        return None
+    if not one.referents & other.stems:
+        return Difference("referent", f"only one speaks of {min(one.referents)}")
+    return None
+
+
+def _topics(one: Completed, other: Completed) -> Difference | None:
+    """Where both go on with something: a noun that only one has, and the other another one."""
+    if not (one.is_bound and other.is_bound and one.context and other.context):
+        return None
+    ours = frozenset(stem for reading in one.context for stem in reading.nouns) - other.stems - _answered(other)
+    theirs = frozenset(stem for reading in other.context for stem in reading.nouns) - one.stems - _answered(one)
+    if ours and theirs:
+        return Difference("referent", f"one speaks of {min(ours)}, the other of {min(theirs)}")
+    return None
+
+
+def _answered(side: Completed) -> frozenset[str]:
+    return side.answer.stems if side.answer is not None else frozenset()
+
+
+def _guards(one: Completed, other: Completed) -> Difference | None:
+    is_whole = not one.is_bound and not other.is_bound
+    for difference in _checked(one, other, is_whole=is_whole):
+        return difference
+    return None
+
+
+def _checked(one: Completed, other: Completed, *, is_whole: bool) -> Iterator[Difference]:
+    pairs = [(one.message.text, other.message.text, _OF_WHOLE_MESSAGES if is_whole else _OF_MESSAGES)]
+    if one.is_bound and other.is_bound and one.context and other.context:
+        pairs.append((one.context[-1].text, other.context[-1].text, _OF_CONTEXTS))
+    for ours, theirs, enabled in pairs:
+        verdict = check(ours, theirs, enabled=enabled)
+        if not verdict.passed:
+            yield Difference(str(verdict.guard), verdict.reason)
+
+
+_RULES: Final = (_answer, _replies, _standing, _numbers, _names, _persons, _referents, _topics, _guards)
