@@ -32,7 +32,7 @@ class Completed:
     """The last message of a conversation and what it depends on.
 
     `context` are the user's turns that it goes on with, the latest last, `answer` what counts of the last answer, `item`
-    what "the second one" is, `standing` what holds for the whole conversation. `answer_digest` is the whole last
+    what "the second one" is, `standing` what holds for the whole conversation, `spoken` all turns. `answer_digest` is the whole last
     answer's; empty without one.
     """
 
@@ -41,13 +41,19 @@ class Completed:
     answer: Reading | None = None
     item: str = ""
     standing: tuple[Reading, ...] = ()
+    spoken: tuple[Reading, ...] = ()
     answer_digest: bytes = b""
     is_reply: bool = False
 
     @property
     def is_bound(self) -> bool:
         """Whether the message cannot be understood without its context."""
-        return self.message.depends or self.is_reply
+        return self.message.is_bound or self.is_reply
+
+    @cached_property
+    def known_stems(self) -> frozenset[str]:
+        """Stems of everything that was said, the message included."""
+        return frozenset(stem for reading in (self.message, *self.spoken) for stem in reading.stems) | self.stems
 
     @property
     def works_on_answer(self) -> bool:
@@ -91,7 +97,7 @@ class Completed:
         if self.item:
             found[self.item] = None
             said |= reading_of(self.item).stems
-        if self.is_bound:
+        if self.message.depends or self.is_reply:
             replaced = self._replaced
             for reading in reversed(self.context):
                 for phrase, stems in _phrases(reading):
@@ -152,6 +158,7 @@ def complete(turns: Sequence[Turn], question: str) -> Completed:
         answer=answer,
         item=item,
         standing=tuple(dict.fromkeys(standing)),
+        spoken=tuple(reading_of(turn.text) for turn in turns),
         answer_digest=last.digest if last is not None else b"",
         is_reply=is_reply,
     )

@@ -73,7 +73,7 @@ def _nouns_apart(one: Reading, other: Reading) -> bool:
 
 def _facts(side: Completed, kind: Callable[[Reading], frozenset[str]]) -> frozenset[str]:
     readings = [side.message, *side.standing]
-    if side.is_bound:
+    if side.message.depends or side.is_reply:
         readings += side.context
     return frozenset(fact for reading in readings for fact in kind(reading))
 
@@ -95,6 +95,12 @@ def _numbers(one: Completed, other: Completed) -> Difference | None:
 
 
 def _names(one: Completed, other: Completed) -> Difference | None:
+    if one.is_bound != other.is_bound:
+        bound, free = (one, other) if one.is_bound else (other, one)
+        words = frozenset(word for reading in bound.spoken for word in reading.words) | frozenset(bound.message.words)
+        if free.message.names and not free.message.names & words:
+            return Difference("names", f"only one names {min(free.message.names)}")
+        return None
     ours, theirs = (_facts(side, lambda reading: reading.names) for side in (one, other))
     only_ours, only_theirs = ours - _all_words(other), theirs - _all_words(one)
     if only_ours and only_theirs:
@@ -137,10 +143,17 @@ def _new_names(side: Completed) -> frozenset[str]:
 
 
 def _referents(one: Completed, other: Completed) -> Difference | None:
+    """What one leaves out, the other must speak of."""
     if not one.is_bound or not one.referents:
         return None
-    if not one.referents & other.stems:
-        return Difference("referent", f"only one speaks of {min(one.referents)}")
+    if other.is_bound:
+        if not one.referents & other.stems:
+            return Difference("referent", f"only one speaks of {min(one.referents)}")
+        return None
+    # The other says by itself what it is about: that must have been spoken of here.
+    added = other.message.stems - one.message.stems
+    if added and not added & one.known_stems:
+        return Difference("referent", f"only one speaks of {min(added)}")
     return None
 
 
@@ -153,6 +166,22 @@ def _topics(one: Completed, other: Completed) -> Difference | None:
     if ours and theirs:
         return Difference("referent", f"one speaks of {min(ours)}, the other of {min(theirs)}")
     return None
+
+
+def _surroundings(one: Completed, other: Completed) -> Difference | None:
+    """Nearly the same words after something else altogether, where they do not say all themselves."""
+    if one.message.is_rich or one.message.defines or other.message.is_rich or other.message.defines:
+        return None
+    if not (_leaves_out(one) and _leaves_out(other)) or one.message.stems ^ other.message.stems:
+        return None
+    ours, theirs = (frozenset(stem for reading in side.context for stem in reading.stems) for side in (one, other))
+    if ours and theirs and not ours & other.stems and not theirs & one.stems:
+        return Difference("referent", f"one speaks of {min(ours)}, the other of {min(theirs)}")
+    return None
+
+
+def _leaves_out(side: Completed) -> bool:
+    return side.message.depends or side.is_reply or not side.message.says_all
 
 
 def _answered(side: Completed) -> frozenset[str]:
@@ -176,4 +205,4 @@ def _checked(one: Completed, other: Completed, *, is_whole: bool) -> Iterator[Di
             yield Difference(str(verdict.guard), verdict.reason)
 
 
-_RULES: Final = (_answer, _replies, _standing, _numbers, _names, _persons, _referents, _topics, _guards)
+_RULES: Final = (_answer, _replies, _standing, _numbers, _names, _persons, _referents, _topics, _surroundings, _guards)

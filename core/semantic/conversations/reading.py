@@ -8,11 +8,13 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 from ..guards.wording import Wording, wording_of
-from .references import References, begins, phrases_in, references_of
+from .references import WORD, References, begins, phrases_in, references_of
 from .turns import sentences
 
 _FEW: Final = 2
 """So many words that carry matter, or fewer, hardly ever say all that is asked."""
+_RICH: Final = 5
+"""More of them name what it is about, even beside a pronoun."""
 _BEFORE_NOUNS: Final = frozenset({"is", "are", "was", "were", "do", "does", "did", "has", "have"})
 _VERB_FIRST: Final = frozenset({"to", "i", "you", "we", "they", "he", "she", "it", "please", "can", "should", "not"})
 """After these the first word that carries matter is a verb."""
@@ -38,8 +40,7 @@ class Reading:
         self.raws = tuple(token.raw for token in tokens)
         self.words = tuple(token.word for token in tokens)
         self.stems_in_order = tuple(map(_stem, self.words))
-        # Contractions stay whole here: "i'm" begins a statement.
-        self.whole_words = tuple(text.casefold().replace("’", "'").replace("?", " ?").replace(".", " ").split())
+        self.spelt = tuple(WORD.findall(text.casefold().replace("’", "'")))
         self.references = references_of(self.words)
 
     @cached_property
@@ -142,7 +143,12 @@ class Reading:
     def goes_on(self) -> bool:
         """Whether it begins as what goes on with something: "and in winter?", "what about Spain?", "why?"."""
         known = self.references
-        return known is not None and bool(begins(self.begins_anew, known.openers))
+        if known is None:
+            return False
+        words = self.begins_anew
+        length = begins(words, known.openers)
+        # "Why is the sky blue?" says all itself; "why?" and "why not on Sundays?" do not.
+        return bool(length) and not (words[0] in known.asking and len(self.stems) >= _FEW)
 
     @cached_property
     def compares(self) -> bool:
@@ -195,11 +201,34 @@ class Reading:
         """Whether it cannot be understood without what was said before, as far as its words tell."""
         if self.references is None:
             return True
-        if self.pointers or self.goes_on or self.compares or self.works_on_answer or self.yes_or_no:
+        if self.pointers or self.goes_on or self.works_on_answer or self.yes_or_no or self.compares:
             return True
-        if self.known_nouns:
+        return bool(self.known_nouns) or self._is_bare
+
+    @cached_property
+    def is_bound(self) -> bool:
+        """Whether what it depends on decides what is asked: it has no names, and little matter, of its own."""
+        if self.references is None:
             return True
-        return len(self.stems) < _FEW and not self.names and not self.numbers and not _defines(self.words)
+        if self.works_on_answer or self.yes_or_no or (self.goes_on and not self.is_rich):
+            return True
+        if self.names or self.is_rich:
+            return False
+        return bool(self.pointers or self.compares or self.known_nouns) or self._is_bare
+
+    @property
+    def defines(self) -> bool:
+        """Whether it asks what something is: that names all."""
+        return _defines(self.spelt)
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether it has so much matter that it hardly leaves out what it is about."""
+        return len(self.stems) > _RICH
+
+    @property
+    def _is_bare(self) -> bool:
+        return len(self.stems) < _FEW and not self.names and not self.numbers and not _defines(self.spelt)
 
     @cached_property
     def standing(self) -> tuple[Reading, ...]:
@@ -218,11 +247,14 @@ class Reading:
             return False
         if any(phrases_in(self.words, known.manner)):
             return True
-        words = self.begins_anew
-        whole = self.whole_words
-        if not words or not (words[0] in known.me or whole[0] in known.me):
+        words = self.spelt
+        while (length := begins(words, known.fillers)) and length < len(words):
+            words = words[length:]
+        if not words or words[0].partition("'")[0] not in known.me:
             return False
-        return not any(word in known.wants for word in words[1:4])
+        if any(word in known.wants for word in words[1:4]):
+            return False
+        return not known.states or any(word in known.states for word in words[:5])
 
 
 def _small(known: References) -> frozenset[str]:
@@ -247,7 +279,9 @@ def _is_relative(words: tuple[str, ...], place: int) -> bool:
 
 def _defines(words: tuple[str, ...]) -> bool:
     """Whether words ask what something is: that names all."""
-    return len(words) > 2 and words[0] in ("what", "who", "define", "explain") and words[1] in ("is", "are", "was", "were")
+    if words[:1] in (("what's",), ("who's",), ("define",)):
+        return len(words) > 1
+    return len(words) > 2 and words[0] in ("what", "who") and words[1] in ("is", "are", "was", "were")
 
 
 def _stem(word: str) -> str:

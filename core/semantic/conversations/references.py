@@ -27,6 +27,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
     any: frozenset[str]
     complements: frozenset[str]
     openers: frozenset[str]
+    asking: frozenset[str]
     fillers: frozenset[str]
     more: frozenset[str]
     orders: frozenset[str]
@@ -34,6 +35,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
     no: frozenset[str]
     me: frozenset[str]
     wants: frozenset[str]
+    states: frozenset[str]
     manner: frozenset[str]
     ordinals: tuple[str, ...]
     last: str
