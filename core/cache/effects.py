@@ -233,7 +233,7 @@ class Decide(Question, frozen=True):
 
 
 class AskJudge(Question, frozen=True):
-    """Has the judge rule on the entry that a search has come to."""
+    """Has the judge rule on the entries that a search has come to."""
 
     search: Search
     step: Ask

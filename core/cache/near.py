@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Judging(NamedTuple):
-    """A search that has come to an entry that only a judge's yes may serve."""
+    """A search that has come to entries that only a judge's yes may serve."""
 
     search: Search
     step: Ask
@@ -82,7 +82,7 @@ class NearPart:
         if step is None:
             return miss
         if isinstance(step, Serve) and not may_serve():
-            step = overtaken(step)
+            step = overtaken()
         return (yield from self._end(call, miss, search.report(step)))
 
     def _end(self, call: Call, miss: Miss, result: SemanticResult) -> Flow[Hit | Miss]:

@@ -13,24 +13,46 @@ from typing import Any
 
 from .answers import facts
 
-_BLOCKS = re.compile(
-    r"<(?P<token>\S+) new question>\n(?P<question>.*)\n</(?P=token)>\n"
-    r"<(?P=token) stored question>\n(?P<stored>.*)\n</(?P=token)>\n"
-    r"<(?P=token) stored answer>\n(?P<answer>.*)\n</(?P=token)>"
-)
+_BLOCK = re.compile(r"<(?P<token>\S+) (?P<name>[a-z]+ [a-z]+)(?: [0-9])?>\n(?P<text>.*)\n</(?P=token)>(?:\n|$)")
 
 
 def verdict(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """The reply to a judge's prompt (`core.semantic.judge.prompt`); None when the messages are not such a prompt."""
     content = messages[-1].get("content")
-    found = _BLOCKS.fullmatch(content) if isinstance(content, str) else None
-    if found is None:
+    read = _read(content) if isinstance(content, str) and content.startswith("<") else None
+    if read is None:
         return None
-    try:
-        question, stored, given = (json.loads(found[name]) for name in ("question", "stored", "answer"))
-    except ValueError:
-        return None
-    known = facts(str(question))
-    same = bool(known) and known == facts(str(stored)) and any(wording.strip() in str(given) for wording in known)
-    reason = "the demo model draws on the same facts" if same else "the demo model would answer otherwise"
-    return json.dumps({"token": found["token"], "same": same, "reason": reason})
+    token, texts = read
+    known = facts(texts["new question"][0])
+    candidates = list(zip(texts["stored question"], texts["stored answer"], strict=True))
+    fitting = [
+        number
+        for number, (stored, given) in enumerate(candidates, 1)
+        if known and known == facts(stored) and any(wording.strip() in given for wording in known)
+    ]
+    reason = "the demo model draws on the same facts" if fitting else "the demo model would answer otherwise"
+    if len(candidates) == 1:
+        return json.dumps({"token": token, "same": bool(fitting), "reason": reason})
+    others = [number for number in range(1, len(candidates) + 1) if number not in fitting]
+    return json.dumps(
+        {"token": token, "same": fitting[0] if fitting else "none", "different": others, "reason": reason}
+    )
+
+
+def _read(content: str) -> tuple[str, dict[str, list[str]]] | None:
+    """The token of a judge's prompt and its texts by the names of their blocks; None for any other text."""
+    token, end = "", 0
+    texts: dict[str, list[str]] = {"new question": [], "stored question": [], "stored answer": []}
+    while end < len(content):
+        found = _BLOCK.match(content, end)
+        if found is None or (token and found["token"] != token):
+            return None
+        token, end = found["token"], found.end()
+        try:
+            text = json.loads(found["text"])
+        except ValueError:
+            return None
+        texts.setdefault(found["name"], []).append(str(text))
+    asked, answered = texts["stored question"], texts["stored answer"]
+    is_whole = len(texts["new question"]) == 1 and asked and len(asked) == len(answered)
+    return (token, texts) if is_whole else None

@@ -47,6 +47,9 @@ _WHY = {
     "judge-over-budget": "A near question was answered before, and the judge's budget for this hour is spent.",
     "judge-overtaken": "A near question was answered before, and the provider answered before the judge.",
     "judge-broken": "A near question was answered before, and the judge failed.",
+    "judge-not-shown": "A near question was answered before, and its answer cannot be shown to the judge: it is too "
+    "long, calls a tool, or dictates a verdict.",
+    "judge-unreadable": "A near question was answered before, and what the judge replied was no verdict.",
     "bans-loading": "Very many invalidations are in force, and this process had not read them all yet.",
     "max-age": "The stored answer was older than the request allows.",
     "no-cache": "The request asked for a fresh answer.",

@@ -72,6 +72,19 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         text = "\n".join(texts)
         return text if len(text) <= begin + end else f"{text[:begin]}\n{text[-end:]}"
 
+    def earlier_turns(self, most: int) -> list[tuple[str, str]]:
+        """Who said what in the last messages before the last one, the oldest first; instructions are left out."""
+        named = dict(zip(SCOPE_PARTS, self.parts, strict=False))
+        found: list[tuple[str, str]] = []
+        for message in reversed(named.get("earlier messages") or ()):
+            role = message.get("role")
+            text = "\n".join(_texts(message.get("content")))
+            if text and isinstance(role, str) and role not in _SYSTEM_ROLES:
+                found.append((role, text))
+            if len(found) == most:
+                break
+        return found[::-1]
+
     @property
     def may_be_material(self) -> bool:
         """Whether the normal form folds less than it could, because the text may be material to work on."""

@@ -83,9 +83,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 ALERT_NAMES = (
     *("store-down", "writes-refused", "servers-down", "distance", "rights", "error-rate", "no-worker", "memory"),
-    *("bans", "clock", "hit-rate"),
+    *("bans", "clock", "judge", "hit-rate"),
 )
 """All there are, the most urgent first."""
+
+MANY_UNREADABLE = 3
+"""Replies of the judge in the window that are no verdicts, more than those that are, from which it is no judge."""
 
 RELIEF = 0.1
 """By what part of its limit a figure must have recovered before an alert that fires ends: else it would flicker."""
@@ -224,6 +227,8 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
             severity=Severity.CRITICAL,
             sentence=f"{share(errors)} of requests failed" + (f", most with {reason}." if reason else "."),
         )
+    if sentence := _of_judge(summary.events, "judge" in firing):
+        yield Alert(name="judge", severity=Severity.WARNING, sentence=sentence)
     hits = summary.hit_rate
     if (
         hits is not None
@@ -237,6 +242,21 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
             sentence=f"Only {share(hits)} of lookups found an answer, the aim is {share(rules.min_hit_rate, 0)}"
             + (f"; most misses: {reason}." if reason else "."),
         )
+
+
+def _of_judge(events: Mapping[str, int], is_firing: bool) -> str:
+    """That the judge's replies cannot be read; empty when they can, or when it was hardly asked."""
+    unreadable, verdicts = (
+        sum(events.get(f"{asked}_{word}", 0) for asked in ("judge", "sample") for word in told)
+        for told in (("unreadable",), ("yes", "no"))
+    )
+    if unreadable < (1 if is_firing else MANY_UNREADABLE) or unreadable <= verdicts:
+        return ""
+    return (
+        f"{unreadable} of {unreadable + verdicts} replies of the judge are no verdicts, so near questions are misses "
+        "and it is hardly asked any more. Set ENCORE_JUDGE_MODEL to a model that follows its prompt, or mend "
+        "ENCORE_JUDGE_PARAMETERS: a reasoning model needs more max_tokens."
+    )
 
 
 def _is_above(value: float, limit: float | None, is_firing: bool) -> bool:

@@ -1,26 +1,26 @@
 """What a semantic lookup does next: serve an entry, ask the judge about one, fetch more, or give up.
 
-`decide` is pure. It is given the near entries fetched so far, nearest first, and the judge's rulings in the order in
-which they were asked for; it knows no index, no store and no judge.
+`decide` is pure. It is given the near entries fetched so far, nearest first, and what the judge said, by the place of
+the entry; it knows no index, no store and no judge.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from ..keys import readable_key
 from ..models import CacheEntry, SemanticMode
-from .results import Judgement, Neighbour
+from .results import Judgement, Neighbour, outcome
 
 if TYPE_CHECKING:
     from .quality import Threshold
 
 JUDGED = 3
-"""Entries shown to the judge in one lookup; and of those that are too far, as many are noted."""
+"""Entries shown to the judge in the one call of a lookup; and of those that are too far, as many are noted."""
 OVERTAKEN = "judge-overtaken"
 """Why nothing is served while a judge is still being asked, or when its yes came too late."""
 
@@ -81,9 +81,9 @@ class Serve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """The judge must rule on the entry at this place."""
+    """The judge must say which of the entries at these places may be served, if any: one call for all of them."""
 
-    place: int
+    places: tuple[int, ...]
 
 
 class More(msgspec.Struct, frozen=True):
@@ -91,10 +91,9 @@ class More(msgspec.Struct, frozen=True):
 
 
 class Miss(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing may be served. `reason` is one word; the first `looked_at` entries were looked at."""
+    """Nothing may be served. `reason` is one word."""
 
     reason: str
-    looked_at: int
 
 
 def bounds(threshold: Threshold, asked: float | None, *, has_judge: bool) -> Bounds:
@@ -106,51 +105,59 @@ def bounds(threshold: Threshold, asked: float | None, *, has_judge: bool) -> Bou
     return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey))
 
 
-def decide(found: Candidates, rulings: Sequence[Judgement]) -> Serve | Ask | More | Miss:
-    """The next step. After a yes the entry is served, after a no the next is tried, anything else ends the lookup:
-    a judge that was late, broken or over its budget would be so again.
+def decide(found: Candidates, rulings: Mapping[int, Judgement]) -> Serve | Ask | More | Miss:
+    """The next step. The judge is asked once, about the nearest that only its yes may serve: then the entry with a yes
+    is served, and without one nothing is.
     """
+    if rulings:
+        return _ruled(rulings)
     reason = "far" if found.is_loaded else "loading"
-    ruled = far = 0
+    asked: list[int] = []
+    far = 0
     for place, near in enumerate(found.entries):
         if found.is_far(near):
             far += 1
-            if far > JUDGED:
-                return Miss(reason=reason, looked_at=place)
         elif near.objection.guard:
             reason = f"guard-{near.objection.guard}"
         elif not found.needs_judge(near):
             return Serve(place=place)
-        elif ruled < len(rulings):
-            word = rulings[ruled].word
-            ruled += 1
-            if word == "yes":
-                return Serve(place=place)
-            reason = f"judge-{word}"
-            if word != "no":
-                return Miss(reason=reason, looked_at=place + 1)
-        elif ruled == JUDGED:
-            return Miss(reason=reason, looked_at=place)
         else:
-            return Ask(place=place)
-    return More() if found.has_more else Miss(reason=reason, looked_at=len(found.entries))
+            asked.append(place)
+    if found.has_more and len(asked) < JUDGED and far <= JUDGED:
+        return More()
+    return Ask(places=tuple(asked[:JUDGED])) if asked else Miss(reason=reason)
 
 
-def overtaken(step: Serve) -> Miss:
+def _ruled(rulings: Mapping[int, Judgement]) -> Serve | Miss:
+    """What a judge's words come to: an entry is served when it is the only one with a yes."""
+    word = outcome(tuple(rulings.values()))
+    served = [place for place, judgement in rulings.items() if judgement.word == "yes"]
+    if len(served) == 1:
+        return Serve(place=served[0])
+    return Miss(reason=f"judge-{'unreadable' if served else word}")
+
+
+def overtaken() -> Miss:
     """The miss in place of a judge's yes when another answer has been served meanwhile."""
-    return Miss(reason=OVERTAKEN, looked_at=step.place + 1)
+    return Miss(reason=OVERTAKEN)
 
 
-def neighbours(found: Candidates, rulings: Sequence[Judgement], looked_at: int) -> tuple[Neighbour, ...]:
-    """The first `looked_at` entries with the ruling on each, as they are reported."""
-    left = iter(rulings)
+def neighbours(found: Candidates, rulings: Mapping[int, Judgement], served: int | None = None) -> tuple[Neighbour, ...]:
+    """The entries as they are reported, with what the judge said of each; of those that are too far JUDGED.
+
+    `served` is the place of the one that was served.
+    """
+    near = [place for place, entry in enumerate(found.entries) if not found.is_far(entry)]
+    far = [place for place, entry in enumerate(found.entries) if found.is_far(entry)][:JUDGED]
     return tuple(
-        neighbour(near, next(left, None) if found.needs_judge(near) else None, is_far=found.is_far(near))
-        for near in found.entries[:looked_at]
+        neighbour(found.entries[place], rulings.get(place), is_far=place in far, is_served=place == served)
+        for place in sorted(near + far)
     )
 
 
-def neighbour(near: NearEntry, judgement: Judgement | None = None, *, is_far: bool = False) -> Neighbour:
+def neighbour(
+    near: NearEntry, judgement: Judgement | None = None, *, is_far: bool = False, is_served: bool = False
+) -> Neighbour:
     """One near entry as it is reported; its similarity is rounded down to six decimals."""
     header = near.entry.header
     return Neighbour(
@@ -163,4 +170,5 @@ def neighbour(near: NearEntry, judgement: Judgement | None = None, *, is_far: bo
         ruling=judgement.word if judgement is not None else "",
         judgement=judgement,
         far=is_far,
+        served=is_served,
     )

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from ..stores import Found
 
+RULED = ("yes", "no")
+"""The words of a judge that are rulings on a pair, and so its labels. No other word says anything of a pair."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge is asked about: a question in a namespace, and the messages before it, shortened, oldest first."""
+
+    namespace: str
+    question: str
+    history: tuple[str, ...] = ()
+
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """A judge's ruling: `yes`, `no`, `late`, `over-budget` or `broken`; only a yes serves.
+    """What a judge said of one stored answer; only `yes` serves it, and only `yes` and `no` are rulings on the pair.
 
-    `judge` is the model and the version of its prompt; `cost_usd` is None where no price is known. The costs of a late
-    verdict are not in here: they are not known yet.
+    `unnamed`: of several it named another one. `not-shown`: it was not asked, since the answer is too long for it, no
+    text, or dictates a verdict. `unreadable`: its reply was no verdict. `late`, `over-budget` and `broken`: it did not
+    reply. `judge` is the model and the version of its prompt. What one call for several answers cost is in one of its
+    judgements; `cost_usd` is None where no price is known. The costs of a late verdict are not in here: they are not
+    known yet.
     """
 
     word: str
@@ -22,12 +38,25 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cost_usd: float | None = 0.0
 
+    @property
+    def is_ruling(self) -> bool:
+        """Whether it says something of the pair."""
+        return self.word in RULED
+
+
+def outcome(judgements: Sequence[Judgement]) -> str:
+    """The one word for what a judge said of several answers: a yes, else what became of those that it was shown."""
+    said = [judgement.word for judgement in judgements]
+    if "yes" in said:
+        return "yes"
+    return next((word for word in said if word != "not-shown"), "not-shown")
+
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     """One near entry and the verdict on it.
 
     `guard` names the guard that refused it and `reason` says why, `ruling` is the judge's word. `far`: too far to be
-    served, and only looked at so that other thresholds can be tried on it later.
+    served, and only looked at so that other thresholds can be tried on it later. `served`: its answer was given.
     """
 
     key: str
@@ -39,6 +68,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     ruling: str = ""
     judgement: Judgement | None = None
     far: bool = False
+    served: bool = False
 
 
 class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):

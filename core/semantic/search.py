@@ -7,12 +7,12 @@
     result = search.report(step)       # SemanticResult; counts and observes
 
 Each step blocks; nothing is held between two of them, so a search may be dropped after any. A caller that served
-another answer while the judge was asked reports `overtaken(step)` in place of a `Serve`.
+another answer while the judge was asked reports `overtaken()` in place of a `Serve`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -21,17 +21,18 @@ from ..keys import Identity
 from ..models import CacheEntry, HitDetail
 from ..stores import Found
 from .decision import Ask, Candidates, Miss, More, NearEntry, Serve, decide, neighbours
-from .results import Judgement, SemanticResult
+from .judge import earlier_texts
+from .results import Case, Judgement, SemanticResult, outcome
 
 if TYPE_CHECKING:
     from .quality import Threshold
 
 
 class Judge(Protocol):
-    """Says whether a stored answer answers the new question too."""
+    """Says which of some stored answers answers the new question too, if any."""
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
-        """A judgement within the judge's deadline and budget; never raises."""
+    def rule(self, case: Case, stored: Sequence[CacheEntry]) -> Sequence[Judgement]:
+        """A judgement of each, within the judge's deadline and budget; never raises."""
         ...
 
 
@@ -70,7 +71,7 @@ class Search:
         self._judge = judge
         self._count = count
         self._observer = observer
-        self._rulings: tuple[Judgement, ...] = ()
+        self._rulings: Mapping[int, Judgement] = {}
 
     @property
     def nearest(self) -> float | None:
@@ -84,24 +85,25 @@ class Search:
         return step
 
     def ask(self, step: Ask) -> None:
-        """Asks the judge about the entry of a step: up to the judge's deadline."""
+        """Asks the judge about the entries of a step, in one call: up to the judge's deadline."""
         if self._judge is None:
             raise AssertionError("no step asks a judge where there is none")
-        entry = self._found.entries[step.place].entry
-        ruling = self._judge.rule(self._identity.namespace, self._identity.prompt, entry)
-        self._count(f"judge_{ruling.word.replace('-', '_')}")
-        self._rulings = (*self._rulings, ruling)
+        identity = self._identity
+        case = Case(namespace=identity.namespace, question=identity.prompt, history=earlier_texts(identity))
+        rulings = self._judge.rule(case, [self._found.entries[place].entry for place in step.places])
+        self._count(f"judge_{outcome(rulings).replace('-', '_')}")
+        self._rulings = dict(zip(step.places, rulings, strict=True))
 
     def report(self, step: Serve | Miss) -> SemanticResult:
         """The result of the lookup, which the observer gets too. Once, at its end."""
-        served = self._found.entries[step.place] if isinstance(step, Serve) else None
-        looked_at = step.place + 1 if isinstance(step, Serve) else step.looked_at
+        place = step.place if isinstance(step, Serve) else None
+        served = self._found.entries[place] if place is not None else None
         result = SemanticResult(
             found=Found(entry=served.entry, detail=HitDetail.SEMANTIC) if served is not None else None,
             bucket=served.bucket if served is not None else 0,
             similarity=served.similarity if served is not None else None,
             judged=served is not None and self._found.needs_judge(served),
-            neighbours=neighbours(self._found, self._rulings, looked_at),
+            neighbours=neighbours(self._found, self._rulings, place),
             reason=step.reason if isinstance(step, Miss) else "",
             nearest=self._found.nearest,
             embedder=self._embedder,

@@ -18,7 +18,7 @@ from core.metrics.tally import Vocabulary
 from core.models import ChatRequest, Controls, Outcome, OutcomeKind
 from core.monitoring.health import HealthReader
 from core.policy import TTLPolicy
-from core.semantic.judge.prompt import JudgeBudget
+from core.semantic.judge.budget import JudgeBudget
 from core.settings import Settings
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client
@@ -120,7 +120,7 @@ LIMITS = {
     parts: "core.http.callers.MOST_PARTS",
     preparation: "core.cache.preparation.REMEMBERED",
     memory: "core.stores.memory_records.MOST_RECORDS",
-    budgets: "core.semantic.judge.prompt.MAX_BUDGETS",
+    budgets: "core.semantic.judge.budget.MAX_BUDGETS",
     hits: "core.metrics.hits.MAX_WAITING",
     errors: "core.cache.flow.MOST_ERRORS",
     vocabulary: None,

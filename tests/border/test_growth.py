@@ -51,7 +51,9 @@ from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
 from core.semantic.guards.wording import Wording
-from core.semantic.judge.prompt import addresses_judge, build_messages, parse_verdict
+from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
+from core.semantic.judge.verdict import read_verdict
+from core.semantic.results import Case
 from core.settings import Settings
 from core.text import (
     fold,
@@ -246,10 +248,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: check_each(f"{text} a", f"b {text}"),
     ),
     "core/semantic/judge/prompt.py": (
-        addresses_judge,
-        lambda text: build_messages(text, text, text),
-        lambda text: parse_verdict(text, "t"),
-        lambda text: parse_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
+        dictates_verdict,
+        lambda text: build_messages(
+            Case(namespace="n", question=text, history=(text,)), [Candidate(question=text, answer=text)]
+        ),
+    ),
+    "core/semantic/judge/verdict.py": (
+        lambda text: read_verdict(text, "t"),
+        lambda text: read_verdict(f"t {text}", "t"),
+        lambda text: read_verdict(f"<think>{text}</think>", "t"),
+        lambda text: read_verdict(f"```{text}```", "t"),
+        lambda text: read_verdict(JUDGED + msgspec.json.encode(text).decode() + "}", "t"),
     ),
     "core/settings/access.py": SETTINGS,
     "core/settings/environment.py": SETTINGS,

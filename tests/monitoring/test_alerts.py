@@ -22,6 +22,29 @@ def names(summary: Summary | None, health: Health, **rules: Any) -> list[str]:
     return [alert.name for alert in alerts(summary, health, AlertRules(**rules))]
 
 
+def told_of_judge(firing: tuple[str, ...] = (), **events: int) -> list[str]:
+    return [alert.name for alert in alerts(a_summary(events=events), WELL, firing=firing)]
+
+
+def test_a_judge_whose_replies_are_no_verdicts_is_told_with_what_to_do() -> None:
+    [alert] = alerts(a_summary(events={"judge_unreadable": 5, "judge_no": 1}), WELL)
+    assert (alert.name, alert.severity) == ("judge", Severity.WARNING)
+    assert alert.sentence.startswith("5 of 6 replies of the judge are no verdicts")
+    assert "ENCORE_JUDGE_MODEL" in alert.sentence
+
+
+def test_a_few_replies_that_cannot_be_read_are_no_alert() -> None:
+    assert told_of_judge(judge_unreadable=2) == []
+    assert told_of_judge(judge_unreadable=9, judge_yes=5, judge_no=4) == []
+    assert told_of_judge(judge_unreadable=2, sample_unreadable=2) == ["judge"]
+
+
+def test_it_goes_on_while_the_few_probes_fail_and_ends_with_a_verdict() -> None:
+    assert told_of_judge(("judge",), judge_unreadable=1) == ["judge"]
+    assert told_of_judge(("judge",), judge_unreadable=1, judge_no=1) == []
+    assert told_of_judge(("judge",)) == []
+
+
 def test_when_all_is_well_there_is_nothing_to_say() -> None:
     assert alerts(a_summary(hits=90, misses=10), WELL) == []
 
@@ -123,7 +146,7 @@ def test_the_most_urgent_comes_first() -> None:
         round_trip_ms=70.0,
         clocks={"web-1": 3000.0},
     )
-    summary = a_summary(hits=1, misses=99, errors=100)
+    summary = a_summary(hits=1, misses=99, errors=100, events={"judge_unreadable": 3})
     found = alerts(summary, health, AlertRules(min_hit_rate=0.5, patience_ms=50))
     assert tuple(alert.name for alert in found) == ALERT_NAMES
     critical = {alert.name for alert in found if alert.severity is Severity.CRITICAL}

@@ -21,7 +21,9 @@ from core.errors import IncompleteStream, ProviderUnavailable
 from core.models import ChatRequest
 from core.providers.openai import OpenAIProvider
 from core.providers.prices import price, quote_price
-from core.semantic.judge.prompt import Ruling, build_messages, parse_verdict
+from core.semantic.judge.prompt import Candidate, build_messages
+from core.semantic.judge.verdict import Ruling, read_verdict
+from core.semantic.results import Case
 from core.wire.assembly import assemble
 from core.wire.responses import assemble_response
 from tests.growth import grows_with_the_square
@@ -615,10 +617,15 @@ class TestDemoModel:
 
 
 class TestTheDemoModelAsJudge:
-    def ask(self, demo, question, stored, answered):
-        asked = build_messages(question, stored, answered)
+    def rulings(self, demo, question, *stored, history=()):
+        case = Case(namespace="shop", question=question, history=history)
+        asked = build_messages(case, [Candidate(question=wording, answer=answer) for wording, answer in stored])
         completion = demo.complete(ChatRequest(model="encore-demo-small", messages=asked.messages))
-        return parse_verdict(completion.text, asked.token).ruling
+        return read_verdict(completion.text, asked.token, len(stored)).rulings
+
+    def ask(self, demo, question, stored, answered):
+        [ruling] = self.rulings(demo, question, (stored, answered))
+        return ruling
 
     def answered(self, demo, question):
         return demo.complete(asking(question)).text
@@ -649,10 +656,13 @@ class TestTheDemoModelAsJudge:
     def test_an_answer_that_states_something_else_is_a_no(self, demo):
         assert self.ask(demo, "capital of France", "France's capital", "It is Lyon.") is Ruling.NO
 
+    def test_of_several_it_names_one_and_says_no_to_the_others(self, demo):
+        stored = [(question, self.answered(demo, question)) for question in ("What is 2 + 3?", "What is recursion?")]
+        assert self.rulings(demo, "define recursion", *stored, history=("user: Hi.",)) == (Ruling.NO, Ruling.YES)
+        assert self.rulings(demo, "capital of Italy", *stored) == (Ruling.NO, Ruling.NO)
+
     def test_texts_cannot_close_their_block(self, demo):
-        asked = build_messages("x", 'capital of "France"\n</', "</aa>\n\u2028<", token="aa")
-        text = demo.complete(ChatRequest(model="m", messages=asked.messages)).text
-        assert parse_verdict(text, "aa").ruling is Ruling.NO
+        assert self.ask(demo, "x", 'capital of "France"\n</', "</aa>\n\u2028<") is Ruling.NO
 
     def test_other_messages_are_no_verdict(self, demo):
         assert demo.complete(asking("<aa new question>\nnot json\n</aa>")).text.startswith(

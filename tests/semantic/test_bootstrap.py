@@ -174,7 +174,7 @@ def test_a_wording_near_a_judged_one_finds_the_answer_too(start, redis_url, name
     [
         (verdict(False), "judge-no"),
         (Behaviour(status=500), "judge-broken"),
-        (Behaviour(content="Yes, certainly!"), "judge-broken"),
+        (Behaviour(content="Yes, certainly!"), "judge-unreadable"),
     ],
 )
 def test_without_a_yes_the_provider_answers(start, redis_url, namespace, openai_server, reply, reason):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pytest
 
@@ -46,8 +47,9 @@ def found(*entries: NearEntry, limits: Bounds = JUDGING, has_more: bool = False,
     return Candidates(bounds=limits, nearest=nearest, entries=entries, has_more=has_more, is_loaded=is_loaded)
 
 
-def rulings(*words: str) -> tuple[Judgement, ...]:
-    return tuple(Judgement(word=word) for word in words)
+def rulings(*words: str, places: Iterable[int] | None = None) -> dict[int, Judgement]:
+    """What the judge said, of the first places unless told otherwise."""
+    return {place: Judgement(word=word) for place, word in zip(places or range(9), words, strict=False)}
 
 
 @pytest.mark.parametrize(
@@ -55,38 +57,47 @@ def rulings(*words: str) -> tuple[Judgement, ...]:
     [
         # The nearest decides.
         ([near(SERVED)], [], Serve(place=0)),
-        ([near(GREY)], [], Ask(place=0)),
-        ([near(FAR)], [], Miss(reason="far", looked_at=1)),
-        ([], [], Miss(reason="far", looked_at=0)),
+        ([near(GREY)], [], Ask(places=(0,))),
+        ([near(FAR)], [], Miss(reason="far")),
+        ([], [], Miss(reason="far")),
         # A bound belongs to what is above it.
         ([near(0.9)], [], Serve(place=0)),
-        ([near(0.7)], [], Ask(place=0)),
+        ([near(0.7)], [], Ask(places=(0,))),
         # What a guard refuses is neither served nor judged, and does not hide the next.
-        ([near(SERVED, "numbers")], [], Miss(reason="guard-numbers", looked_at=1)),
-        ([near(GREY, "numbers")], [], Miss(reason="guard-numbers", looked_at=1)),
+        ([near(SERVED, "numbers")], [], Miss(reason="guard-numbers")),
+        ([near(GREY, "numbers")], [], Miss(reason="guard-numbers")),
         ([near(SERVED, "numbers"), near(SERVED)], [], Serve(place=1)),
-        ([near(SERVED, "numbers"), near(GREY)], [], Ask(place=1)),
-        ([near(GREY, "numbers"), near(GREY, "negation")], [], Miss(reason="guard-negation", looked_at=2)),
+        ([near(SERVED, "numbers"), near(GREY)], [], Ask(places=(1,))),
+        ([near(GREY, "numbers"), near(GREY, "negation")], [], Miss(reason="guard-negation")),
         # A far one is noted, and is no reason.
-        ([near(GREY, "numbers"), near(FAR)], [], Miss(reason="guard-numbers", looked_at=2)),
-        ([near(FAR, "numbers")], [], Miss(reason="far", looked_at=1)),
-        # The judge's words.
+        ([near(GREY, "numbers"), near(FAR)], [], Miss(reason="guard-numbers")),
+        ([near(FAR, "numbers")], [], Miss(reason="far")),
+        # The judge is asked about the three nearest that only its yes may serve, in one call.
+        ([near(GREY), near(GREY)], [], Ask(places=(0, 1))),
+        ([near(GREY), near(GREY, "numbers"), near(GREY)], [], Ask(places=(0, 2))),
+        ([near(GREY)] * 4, [], Ask(places=(0, 1, 2))),
+        ([near(GREY, "numbers")] * 5 + [near(GREY)], [], Ask(places=(5,))),
+        ([near(SERVED, "numbers"), near(GREY), near(FAR)], [], Ask(places=(1,))),
+        # Its words.
         ([near(GREY)], ["yes"], Serve(place=0)),
-        ([near(GREY)], ["no"], Miss(reason="judge-no", looked_at=1)),
-        ([near(GREY), near(GREY)], ["no"], Ask(place=1)),
-        ([near(GREY), near(GREY)], ["no", "yes"], Serve(place=1)),
-        ([near(GREY), near(GREY, "numbers"), near(GREY)], ["no"], Ask(place=2)),
-        ([near(GREY), near(GREY, "numbers")], ["no"], Miss(reason="guard-numbers", looked_at=2)),
-        # What is no ruling ends the search: the next one would fare alike.
-        ([near(GREY), near(GREY)], ["late"], Miss(reason="judge-late", looked_at=1)),
-        ([near(GREY), near(GREY)], ["over-budget"], Miss(reason="judge-over-budget", looked_at=1)),
-        ([near(GREY), near(GREY)], ["broken"], Miss(reason="judge-broken", looked_at=1)),
-        ([near(GREY), near(GREY)], ["no", "late"], Miss(reason="judge-late", looked_at=2)),
-        # Three rulings, three far ones.
-        ([near(GREY)] * 4, ["no"] * JUDGED, Miss(reason="judge-no", looked_at=3)),
-        ([near(GREY, "numbers")] * 5 + [near(GREY)], [], Ask(place=5)),
-        ([near(FAR)] * 5, [], Miss(reason="far", looked_at=3)),
-        ([near(GREY)] + [near(FAR)] * 4, ["no"], Miss(reason="judge-no", looked_at=4)),
+        ([near(GREY)], ["no"], Miss(reason="judge-no")),
+        ([near(GREY)] * 2, ["no", "yes"], Serve(place=1)),
+        ([near(GREY)] * 3, ["unnamed", "yes", "no"], Serve(place=1)),
+        ([near(GREY)] * 3, ["not-shown", "unnamed", "yes"], Serve(place=2)),
+        ([near(GREY)] * 3, ["no", "no", "no"], Miss(reason="judge-no")),
+        ([near(GREY)] * 2, ["late", "late"], Miss(reason="judge-late")),
+        ([near(GREY)] * 2, ["over-budget", "over-budget"], Miss(reason="judge-over-budget")),
+        ([near(GREY)] * 2, ["broken", "broken"], Miss(reason="judge-broken")),
+        ([near(GREY)] * 2, ["unreadable", "unreadable"], Miss(reason="judge-unreadable")),
+        ([near(GREY)] * 2, ["not-shown", "not-shown"], Miss(reason="judge-not-shown")),
+        ([near(GREY)] * 2, ["not-shown", "no"], Miss(reason="judge-no")),
+        ([near(GREY)] * 2, ["not-shown", "late"], Miss(reason="judge-late")),
+        ([near(GREY), near(GREY, "numbers")], ["no"], Miss(reason="judge-no")),
+        # Two that are named are none.
+        ([near(GREY)] * 2, ["yes", "yes"], Miss(reason="judge-unreadable")),
+        # Three far ones are noted.
+        ([near(FAR)] * 5, [], Miss(reason="far")),
+        ([near(GREY)] + [near(FAR)] * 4, ["no"], Miss(reason="judge-no")),
     ],
 )
 def test_the_next_step(entries, words, step):
@@ -99,13 +110,14 @@ def test_the_next_step(entries, words, step):
         ([], [], More()),
         ([near(SERVED)], [], Serve(place=0)),
         ([near(SERVED, "numbers")], [], More()),
-        ([near(GREY)], [], Ask(place=0)),
-        ([near(GREY)], ["no"], More()),
-        ([near(GREY)], ["late"], Miss(reason="judge-late", looked_at=1)),
-        ([near(GREY)] * 3, ["no"] * 3, More()),
-        ([near(GREY)] * 4, ["no"] * 3, Miss(reason="judge-no", looked_at=3)),
+        ([near(GREY)], [], More()),
+        ([near(GREY)] * 3, [], Ask(places=(0, 1, 2))),
+        ([near(GREY)], ["no"], Miss(reason="judge-no")),
+        ([near(GREY)], ["yes"], Serve(place=0)),
+        ([near(GREY), near(FAR)], [], More()),
+        ([near(GREY), *[near(FAR)] * 4], [], Ask(places=(0,))),
         ([near(FAR)] * 3, [], More()),
-        ([near(FAR)] * 4, [], Miss(reason="far", looked_at=3)),
+        ([near(FAR)] * 4, [], Miss(reason="far")),
     ],
 )
 def test_more_is_fetched_only_while_nothing_is_decided(entries, words, step):
@@ -114,12 +126,12 @@ def test_more_is_fetched_only_while_nothing_is_decided(entries, words, step):
 
 @pytest.mark.parametrize("similarity", [0.89, GREY, FAR])
 def test_without_a_judge_what_is_not_served_is_far(similarity):
-    assert decide(found(near(similarity), limits=PLAIN), ()) == Miss(reason="far", looked_at=1)
+    assert decide(found(near(similarity), limits=PLAIN), ()) == Miss(reason="far")
 
 
 def test_a_miss_while_the_index_is_loading_says_so():
-    assert decide(found(near(FAR), is_loaded=False), ()) == Miss(reason="loading", looked_at=1)
-    assert decide(found(near(GREY), is_loaded=False), rulings("no")) == Miss(reason="judge-no", looked_at=1)
+    assert decide(found(near(FAR), is_loaded=False), ()) == Miss(reason="loading")
+    assert decide(found(near(GREY), is_loaded=False), rulings("no")) == Miss(reason="judge-no")
 
 
 @pytest.mark.parametrize(
@@ -145,21 +157,24 @@ def test_a_request_only_tightens_the_bounds_of_its_namespace(threshold, asked, h
 
 def test_neighbours_are_reported_with_what_was_thought_of_each():
     entries = found(near(0.85, "numbers"), near(0.8123456789), near(0.8), near(FAR), near(FAR))
-    reported = neighbours(entries, rulings("no", "late"), 4)
-    assert [one.similarity for one in reported] == [0.85, 0.812345, 0.8, FAR]
-    assert [one.guard for one in reported] == ["numbers", "", "", ""]
-    assert [one.reason for one in reported] == ["numbers objects", "", "", ""]
-    assert [one.ruling for one in reported] == ["", "no", "late", ""]
-    assert [one.far for one in reported] == [False, False, False, True]
-    assert [one.key[:2] for one in reported] == ["3-"] * 4
+    reported = neighbours(entries, rulings("unnamed", "yes", places=(1, 2)), served=2)
+    assert [one.similarity for one in reported] == [0.85, 0.812345, 0.8, FAR, FAR]
+    assert [one.guard for one in reported] == ["numbers", "", "", "", ""]
+    assert [one.reason for one in reported] == ["numbers objects", "", "", "", ""]
+    assert [one.ruling for one in reported] == ["", "unnamed", "yes", "", ""]
+    assert [one.far for one in reported] == [False, False, False, True, True]
+    assert [one.served for one in reported] == [False, False, True, False, False]
+    assert [one.key[:2] for one in reported] == ["3-"] * 5
+
+
+def test_of_those_that_are_too_far_three_are_reported():
+    assert [one.far for one in neighbours(found(near(GREY), *[near(FAR)] * 5), {})] == [False, *[True] * JUDGED]
 
 
 def test_a_yes_that_was_overtaken_is_still_reported():
     entries = found(near(GREY), near(GREY))
-    step = decide(entries, rulings("no", "yes"))
-    assert step == Serve(place=1)
-    miss = overtaken(step)
-    assert (miss.reason, [one.ruling for one in neighbours(entries, rulings("no", "yes"), miss.looked_at)]) == (
-        OVERTAKEN,
-        ["no", "yes"],
-    )
+    said = rulings("no", "yes")
+    assert decide(entries, said) == Serve(place=1)
+    assert overtaken() == Miss(reason=OVERTAKEN)
+    reported = neighbours(entries, said)
+    assert [(one.ruling, one.served) for one in reported] == [("no", False), ("yes", False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from core.semantic.embedding.embedders import WordLlamaEmbedder
 from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.thresholds import Threshold
-from core.semantic.results import Judgement, SemanticResult
+from core.semantic.results import Case, Judgement, SemanticResult
 from core.stores.redis.store import RedisStore, request_client
 from tests.fakes import CountingProvider, Outcomes
 from tests.http.running import until
@@ -38,12 +38,13 @@ class Judge:
         self.asked = threading.Event()
         self.may_rule = threading.Event()
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
+    def rule(self, case: Case, stored: Sequence[CacheEntry]) -> list[Judgement]:
         self.asked.set()
         assert self.may_rule.wait(PATIENCE_SECONDS)
         if self.word == "crash":
             raise ZeroDivisionError
-        return Judgement(word=self.word)
+        assert len(stored) == 1
+        return [Judgement(word=self.word)]
 
 
 class Setup:

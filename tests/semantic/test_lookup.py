@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -18,7 +18,7 @@ from core.semantic.index.numpy_index import NumpyIndex
 from core.semantic.lookup import SemanticLookup
 from core.semantic.quality.records import pair_id
 from core.semantic.quality.thresholds import Threshold
-from core.semantic.results import Judgement
+from core.semantic.results import Case, Judgement
 from core.stores.base import Store
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, request_client
@@ -31,15 +31,18 @@ FAR = "Which planets have rings?"
 
 
 class Judge:
-    """Says what a test tells it to."""
+    """Says what a test tells it to; a yes names the nearest."""
 
     def __init__(self, word: str = "yes") -> None:
         self.word = word
         self.asked: list[tuple[str, str]] = []
+        self.calls = 0
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
-        self.asked.append((question, stored.prompt))
-        return Judgement(word=self.word)
+    def rule(self, case: Case, stored: Sequence[CacheEntry]) -> list[Judgement]:
+        self.calls += 1
+        self.asked += [(case.question, entry.prompt) for entry in stored]
+        others = "unnamed" if self.word == "yes" else self.word
+        return [Judgement(word=self.word if place == 0 else others) for place in range(len(stored))]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +221,7 @@ def test_the_judge_decides_between_grey_and_threshold(setup):
     assert setup.provider.calls == 1
 
 
-@pytest.mark.parametrize("word", ["no", "late", "over-budget", "broken"])
+@pytest.mark.parametrize("word", ["no", "late", "over-budget", "broken", "unreadable", "not-shown"])
 def test_anything_but_a_yes_is_a_miss(setup, word):
     setup.use(SemanticMode.JUDGE, serve=0.999)
     setup.judge.word = word
@@ -229,27 +232,17 @@ def test_anything_but_a_yes_is_a_miss(setup, word):
     assert setup.provider.calls == 2
 
 
-def test_at_most_three_candidates_are_shown_to_the_judge(setup):
+@pytest.mark.parametrize("word", ["no", "late", "broken"])
+def test_at_most_three_candidates_are_shown_to_the_judge_in_one_call(setup, word):
     setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
     setup.judge.word = "no"
     for wording in ("How do I reset my password?", "How do I reset a password?", "How can I reset my password now?"):
         setup.ask(wording, Controls(no_cache=True))
     setup.ask("Please, how do I reset the password?", Controls(no_cache=True))
     setup.judge.asked.clear()
+    setup.judge.calls, setup.judge.word = 0, word
     setup.ask("How might I reset my own password?")
-    assert len(setup.judge.asked) == 3
-
-
-@pytest.mark.parametrize("word", ["late", "over-budget", "broken"])
-def test_a_judge_that_cannot_rule_now_is_not_shown_the_next_candidate(setup, word):
-    setup.use(SemanticMode.JUDGE, serve=0.999, grey=0.3)
-    setup.judge.word = "no"
-    for wording in ("How do I reset my password?", "How do I reset a password?"):
-        setup.ask(wording, Controls(no_cache=True))
-    setup.judge.asked.clear()
-    setup.judge.word = word
-    setup.ask("How might I reset my own password?")
-    assert len(setup.judge.asked) == 1
+    assert (len(setup.judge.asked), setup.judge.calls) == (3, 1)
 
 
 def test_an_answer_with_several_wordings_is_shown_to_the_judge_once(setup):

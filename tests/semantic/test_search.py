@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from core.keys.identity import identify
 from core.models import CacheEntry, ChatRequest, SemanticMode
 from core.semantic.decision import Ask, Bounds, Candidates, Miss, NearEntry, Objection, Serve, overtaken
 from core.semantic.quality.thresholds import Threshold
-from core.semantic.results import Judgement, SemanticResult
+from core.semantic.results import Case, Judgement, SemanticResult
 from core.semantic.search import Search
 from tests.samples import an_entry
 
@@ -26,6 +26,7 @@ class Desk:
     def __init__(self, *entries: tuple[float, str], words: tuple[str, ...] = ()) -> None:
         self.done: list[str] = []
         self.words = iter(words)
+        self.cases: list[Case] = []
         self.counts: Counter[str] = Counter()
         self.seen: list[SemanticResult] = []
         self.search = Search(
@@ -46,10 +47,11 @@ class Desk:
                 entry=an_entry(str(similarity)), bucket=1, similarity=similarity, objection=Objection(guard, "")
             )
 
-    def rule(self, namespace: str, question: str, stored: CacheEntry) -> Judgement:
-        assert (namespace, question) == ("test", QUESTION)
-        self.done.append(f"judge {stored.prompt}")
-        return Judgement(word=next(self.words))
+    def rule(self, case: Case, stored: Sequence[CacheEntry]) -> list[Judgement]:
+        assert (case.namespace, case.question) == ("test", QUESTION)
+        self.cases.append(case)
+        self.done.append(f"judge {' '.join(entry.prompt for entry in stored)}")
+        return [Judgement(word=next(self.words)) for _ in stored]
 
     def run(self) -> SemanticResult:
         step = self.search.decide()
@@ -68,13 +70,37 @@ def test_the_nearest_is_read_alone_when_it_decides():
     assert desk.seen == [result]
 
 
-def test_a_next_entry_is_read_only_after_the_judge_said_no():
-    desk = Desk((0.85, ""), (0.8, ""), (0.75, ""), words=("no", "yes"))
+def test_the_judge_is_asked_once_about_the_nearest_three():
+    desk = Desk((0.85, ""), (0.84, "numbers"), (0.8, ""), (0.75, ""), (0.74, ""), words=("no", "yes", "unnamed"))
     result = desk.run()
-    assert desk.done == ["read 0.85", "judge 0.85", "read 0.8", "judge 0.8"]
-    assert (result.found.entry.prompt, result.judged) == ("0.8", True)
-    assert [one.ruling for one in result.neighbours] == ["no", "yes"]
-    assert desk.counts == {"judge_no": 1, "judge_yes": 1}
+    assert desk.done == ["read 0.85", "read 0.84", "read 0.8", "read 0.75", "judge 0.85 0.8 0.75"]
+    assert (result.found.entry.prompt, result.judged, result.similarity) == ("0.8", True, 0.8)
+    assert [one.ruling for one in result.neighbours] == ["no", "", "yes", "unnamed"], "what it said of each is evidence"
+    assert [one.served for one in result.neighbours] == [False, False, True, False]
+    assert desk.counts == {"guard_numbers": 1, "judge_yes": 1}
+
+
+def test_a_guard_is_asked_before_the_judge_of_every_candidate():
+    desk = Desk((0.85, "numbers"), (0.8, "negation"), (0.75, ""), words=("yes",))
+    assert desk.run().found.entry.prompt == "0.75"
+    assert desk.done[-1] == "judge 0.75"
+
+
+def test_the_judge_is_told_what_came_before_the_question():
+    desk = Desk((0.85, ""), words=("no",))
+    earlier = [{"role": "user", "content": "I use online banking."}, {"role": "assistant", "content": "I see."}]
+    last = {"role": "user", "content": QUESTION}
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[*earlier, last])
+    desk.search._identity = identify(request, "test")
+    desk.run()
+    assert desk.cases[0].history == ("user: I use online banking.", "assistant: I see.")
+
+
+@pytest.mark.parametrize(("words", "counted"), [(("no", "no"), "judge_no"), (("late", "late"), "judge_late")])
+def test_a_call_is_counted_once_by_what_came_of_it(words, counted):
+    desk = Desk((0.85, ""), (0.8, ""), words=words)
+    desk.run()
+    assert desk.counts == {counted: 1}
 
 
 def test_guards_are_counted_once_and_far_ones_never():
@@ -100,12 +126,12 @@ def test_nothing_near_is_reported_too():
 def test_an_overtaken_yes_is_a_miss_that_is_reported_once():
     desk = Desk((0.85, ""), words=("yes",))
     step = desk.search.decide()
-    assert step == Ask(place=0)
+    assert step == Ask(places=(0,))
     assert desk.seen == []
     desk.search.ask(step)
     step = desk.search.decide()
     assert step == Serve(place=0)
-    result = desk.search.report(overtaken(step))
+    result = desk.search.report(overtaken())
     assert (result.found, result.judged, result.reason) == (None, False, "judge-overtaken")
     assert [one.ruling for one in result.neighbours] == ["yes"]
     assert desk.seen == [result]
@@ -113,7 +139,7 @@ def test_an_overtaken_yes_is_a_miss_that_is_reported_once():
 
 def test_a_decision_is_repeated_without_reading_again():
     desk = Desk((0.6, ""))
-    assert desk.search.decide() == desk.search.decide() == Miss(reason="far", looked_at=1)
+    assert desk.search.decide() == desk.search.decide() == Miss(reason="far")
     assert desk.done == ["read 0.6"]
 
 
@@ -129,4 +155,4 @@ def test_without_a_judge_nobody_can_be_asked():
         observer=lambda identity, threshold, result: None,
     )
     with pytest.raises(AssertionError):
-        search.ask(Ask(place=0))
+        search.ask(Ask(places=(0,)))

@@ -11,6 +11,7 @@ from core.demo.model import DemoProvider
 from core.invalidation.schedules import Schedules
 from core.models import ChatRequest, Controls
 from core.monitoring.worker_pools import WorkerPools
+from core.semantic.judge.prompt import PROMPT_VERSION
 from core.settings import Settings
 from tests.workers.conftest import eventually
 from workers.periodic import Schedule
@@ -40,7 +41,7 @@ def test_a_pool_judges_what_was_served(installation, start_pool, monkeypatch):
         assert services.evidence.samples_waiting() == 1
         start_pool("--workers", "1", **SETTINGS).ready()
         [pair] = eventually(lambda: services.evidence.pairs("shop", is_labelled=True))
-        assert (pair.judge_label, pair.judge, pair.served) == (True, "encore-demo-small/1", True)
+        assert (pair.judge_label, pair.judge, pair.served) == (True, f"encore-demo-small/{PROMPT_VERSION}", True)
         [job] = eventually(lambda: [job for job in installation.queue.jobs() if job.kind == "judge" and job.result])
         assert (job.result["judged"], job.result["wrong"]) == (1, 0)
         record = services.queue_redis.hgetall(f"rq:job:{job.id}")

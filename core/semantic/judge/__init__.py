@@ -1,6 +1,7 @@
 """A small model that says whether a stored answer answers a new question too."""
 
-from .judge import ProviderJudge, SharedBudget
-from .prompt import JudgeBudget
+from .budget import JudgeBudget, SharedBudget
+from .history import earlier_texts
+from .judge import ProviderJudge
 
-__all__ = ["JudgeBudget", "ProviderJudge", "SharedBudget"]
+__all__ = ["JudgeBudget", "ProviderJudge", "SharedBudget", "earlier_texts"]

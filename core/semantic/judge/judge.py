@@ -1,7 +1,7 @@
-"""ProviderJudge: asks a model of the configured provider about a near match, within a deadline and a budget.
+"""ProviderJudge: asks a model of the configured provider about near matches, within a deadline and a budget.
 
-What it is asked and how its reply is read is in `prompt`. Nothing is raised: whatever is not a clean yes
-in time is no yes.
+What it is asked is in `prompt`, how its reply is read in `verdict`. Nothing is raised: whatever is not a clean yes in
+time is no yes.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import redis
 from cachetools import LRUCache
 
 from ...concurrency import LATE, CircuitBreaker, TimedCalls
-from ...keys import names
 from ...models import CacheEntry, ChatRequest, Completion, Usage
-from ..results import Judgement
-from .prompt import PROMPT_VERSION, JudgeQuestion, build_messages, parse_verdict
+from ...wire import answer_text, readable
+from ..results import Case, Judgement
+from .budget import Budget
+from .prompt import PROMPT_VERSION, Candidate, JudgeQuestion, build_messages, hidden_candidate, hidden_case
+from .verdict import Verdict, read_verdict
 
 if TYPE_CHECKING:
     from ...providers import Provider
@@ -36,61 +37,21 @@ PARAMETERS: Mapping[str, Any] = {
 CALLS = 8
 """Calls under way at once, late ones included."""
 
-HOUR_SECONDS = 3600
-MAX_SPENT = 10_000
-"""Namespaces whose budget is known to be spent; others are counted in Redis once more."""
 NANO_USD = 1_000_000_000
 
-
-class Budget(Protocol):
-    """Judge calls per namespace and clock hour."""
-
-    def take(self, namespace: str) -> bool:
-        """Takes one call from the budget; False when none is left this hour. Never raises."""
-        ...
-
-
-class SharedBudget:
-    """The budget of all processes together. Without Redis there is none left: what cannot be counted is not spent."""
-
-    def __init__(self, client: redis.Redis, calls_per_hour: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
-        self._calls_per_hour = calls_per_hour
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._spent: LRUCache[str, int] = LRUCache(MAX_SPENT)
-
-    def take(self, namespace: str) -> bool:
-        """Takes one call from the budget; False when none is left this hour.
-
-        One round trip; none once the budget is known to be
-        spent. Never raises."""
-        hour = int(self._clock() // HOUR_SECONDS)
-        with self._lock:
-            is_spent = self._spent.get(namespace) == hour
-        if is_spent or self._calls_per_hour < 1:
-            return False
-        name = names.JUDGE_BUDGET + f"{namespace}:{hour}".encode()
-        try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.incr(cast("str", name))
-                pipeline.expire(name, 2 * HOUR_SECONDS)
-                taken = pipeline.execute()[0]
-        except redis.RedisError as error:
-            logger.debug("no judge: its budget cannot be counted (%s)", type(error).__name__)
-            return False
-        if taken <= self._calls_per_hour:
-            return True
-        with self._lock:
-            self._spent[namespace] = hour
-        return False
+UNREADABLE_IN_A_ROW = 5
+"""Replies that are no verdicts after which a namespace asks no more, but for a probe."""
+UNREADABLE_PROBE_SECONDS = 60.0
+MAX_NAMESPACES = 1_000
+"""Namespaces whose replies are remembered: whoever makes a judge talk nonsense switches it off for nobody else."""
 
 
 class ProviderJudge:
     """A `Judge` through a provider, which should try nothing twice. Thread-safe.
 
     `deadline_seconds` is for all of it; a late judgement still costs its tokens, which are counted when it comes. A
-    model that fails again and again is left alone, but for one probe a second.
+    model that fails again and again is left alone, but for one probe a second; one whose replies are no verdicts, in
+    the namespace where that is so, but for one a minute.
     """
 
     def __init__(
@@ -103,6 +64,7 @@ class ProviderJudge:
         parameters: Mapping[str, Any] | None = None,
         price: Callable[[str, Usage], float | None] = lambda model, usage: None,
         count: Callable[[str, int], None] = lambda name, amount: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -112,44 +74,74 @@ class ProviderJudge:
         self._price = price
         self._count = count
         self._calls = TimedCalls(CALLS, "encore-judge")
-        self._breaker = CircuitBreaker(on_change=self._breaker_changed)
+        self._monotonic = monotonic
+        self._breaker = CircuitBreaker(on_change=self._breaker_changed, clock=monotonic)
+        self._lock = threading.Lock()
+        self._readable: LRUCache[str, CircuitBreaker] = LRUCache(MAX_NAMESPACES)
         self.name = f"{model}/{PROMPT_VERSION}"
         """Model and version of the prompt: whose labels these are."""
 
     def rule(
-        self, namespace: str, question: str, stored: CacheEntry, *, deadline_seconds: float | None = None
-    ) -> Judgement:
-        """The judge's ruling on giving a stored answer to a question.
+        self, case: Case, stored: Sequence[CacheEntry], *, deadline_seconds: float | None = None
+    ) -> tuple[Judgement, ...]:
+        """What the judge says of giving each of some stored answers to a question: one call for all that it is shown.
 
-        No call, and no cost, when the texts cannot be judged.
+        No call, and no cost, when none of them can be shown.
         """
         began = time.perf_counter()
-        answer = Completion(body=stored.body or {}).text
-        asked = build_messages(question, stored.prompt, answer) if answer.strip() else None
-        if asked is None:
-            return self._judgement("no", "these texts are not shown to a judge")
-        if not self._breaker.allows():
-            return self._judgement("broken", "the judge has failed lately")
-        if not self._budget.take(namespace):
-            return self._judgement("over-budget")
+        candidates = [Candidate(question=entry.prompt, answer=_answer(entry)) for entry in stored]
+        of_all = hidden_case(case)
+        hidden = [of_all or hidden_candidate(candidate) for candidate in candidates]
+        shown = [candidate for candidate, why in zip(candidates, hidden, strict=True) if not why]
         deadline = began + (deadline_seconds or self._deadline_seconds)
-        left = deadline - time.perf_counter()
-        judgement = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
-        if judgement is LATE:
-            judgement = self._judgement("late")
-        # A reply that cannot be read is a reply: the wording of a question must not be able to switch the judge off.
-        if judgement.latency_ms:
-            self._breaker.succeeded()
-        else:
-            self._breaker.failed()
-        return judgement
+        ruled = iter(self._rule(case, shown, deadline) if shown else ())
+        return tuple(self._judgement("not-shown", why) if why else next(ruled) for why in hidden)
 
     def close(self) -> None:
         """Ends the judge's threads and closes its provider."""
         self._calls.close()
         self._provider.close()
 
-    def _ask(self, asked: JudgeQuestion, seconds: float) -> Judgement:
+    def _rule(self, case: Case, shown: Sequence[Candidate], deadline: float) -> Sequence[Judgement]:
+        """What the judge says of each of those that it is shown."""
+        readable = self._breaker_of(case.namespace)
+        if not readable.allows():
+            return self._alike("broken", "the judge's replies were no verdicts lately", shown)
+        if not self._breaker.allows():
+            return self._alike("broken", "the judge has failed lately", shown)
+        if not self._budget.take(case.namespace):
+            return self._alike("over-budget", "", shown)
+        left = deadline - time.perf_counter()
+        asked = build_messages(case, shown)
+        judgements = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
+        if judgements is LATE:
+            judgements = self._alike("late", "", shown)
+        # A reply that cannot be read is a reply: what one namespace asks must not be able to switch the judge off.
+        if judgements[0].latency_ms:
+            self._breaker.succeeded()
+            if judgements[0].word == "unreadable":
+                readable.failed()
+            else:
+                readable.succeeded()
+        else:
+            self._breaker.failed()
+        return judgements
+
+    def _breaker_of(self, namespace: str) -> CircuitBreaker:
+        """The breaker of a namespace, which opens when replies to it are no verdicts."""
+        with self._lock:
+            breaker = self._readable.get(namespace)
+            if breaker is None:
+                breaker = CircuitBreaker(
+                    failures=UNREADABLE_IN_A_ROW,
+                    probe_seconds=UNREADABLE_PROBE_SECONDS,
+                    clock=self._monotonic,
+                    on_change=self._readability_changed,
+                )
+                self._readable[namespace] = breaker
+            return breaker
+
+    def _ask(self, asked: JudgeQuestion, seconds: float) -> Sequence[Judgement]:
         began = time.perf_counter()
         request = ChatRequest.from_openai(model=self._model, messages=asked.messages, **self._parameters)
         self._count("judge_calls", 1)
@@ -157,22 +149,33 @@ class ProviderJudge:
             completion = self._provider.complete(request, timeout_seconds=seconds)
         except Exception as error:  # noqa: BLE001 - any provider's errors: a judge that fails is no reason to fail
             if type(error).__name__ == "APITimeoutError":  # by name: importing its package takes most of a second
-                return self._judgement("late")
+                return self._alike("late", "", range(asked.candidates))
             # Its text may quote the prompt: the class must do.
             logger.debug("the judge failed: %s", type(error).__name__)
-            return self._judgement("broken", type(error).__name__)
+            return self._alike("broken", type(error).__name__, range(asked.candidates))
         latency_ms = (time.perf_counter() - began) * 1000
         usage, cost_usd = self._paid(completion, latency_ms)
-        verdict = parse_verdict(completion.text, asked.token)
-        return Judgement(
-            word=verdict.ruling.value,
-            reason=verdict.reason,
-            judge=self.name,
-            latency_ms=latency_ms,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost_usd=cost_usd,
-        )
+        verdict = read_verdict(completion.text, asked.token, asked.candidates)
+        return self._judgements(verdict, asked.candidates, latency_ms, usage, cost_usd)
+
+    def _judgements(
+        self, verdict: Verdict, candidates: int, latency_ms: float, usage: Usage, cost_usd: float | None
+    ) -> Sequence[Judgement]:
+        """One judgement a candidate; the one that is named, else the first, has what the call cost."""
+        words = [ruling.value for ruling in verdict.rulings] or ["unreadable"] * candidates
+        payer = words.index("yes") if "yes" in words else 0
+        return [
+            Judgement(
+                word=word,
+                reason=verdict.reason,
+                judge=self.name,
+                latency_ms=latency_ms,
+                input_tokens=usage.input_tokens if place == payer else 0,
+                output_tokens=usage.output_tokens if place == payer else 0,
+                cost_usd=cost_usd if place == payer else 0.0,
+            )
+            for place, word in enumerate(words)
+        ]
 
     def _paid(self, completion: Completion, latency_ms: float) -> tuple[Usage, float | None]:
         usage = completion.tokens
@@ -187,6 +190,9 @@ class ProviderJudge:
             self._count("judge_cost_nano_usd", round(cost_usd * NANO_USD))
         return usage, cost_usd
 
+    def _alike(self, word: str, reason: str, candidates: Sequence[object]) -> Sequence[Judgement]:
+        return [self._judgement(word, reason)] * len(candidates)
+
     def _judgement(self, word: str, reason: str = "") -> Judgement:
         return Judgement(word=word, reason=reason, judge=self.name)
 
@@ -196,3 +202,17 @@ class ProviderJudge:
             logger.warning("the judge keeps failing: near matches are misses, one probe a second")
         else:
             logger.warning("the judge answers again")
+
+    def _readability_changed(self, is_open: bool) -> None:
+        if is_open:
+            self._count("judge_unreadable_openings", 1)
+            logger.warning("the judge's replies are no verdicts: near matches are misses, one probe a minute")
+        else:
+            logger.warning("the judge's replies are verdicts again")
+
+
+def _answer(entry: CacheEntry) -> str:
+    """The text of a stored answer; empty when it is anything beside text."""
+    body = entry.body or {}
+    text = answer_text(body)
+    return text if readable(body) == text else ""

@@ -106,11 +106,11 @@ class Evidence:
         return self._samples.take(most)
 
     def add_sample(self, sample: Sample, stored: CacheEntry, judgement: Judgement) -> None:
-        """Adds a judge's later label of a hit; a ruling that is neither yes nor no is no label.
+        """Adds a judge's later label of a hit; what is no ruling is no label.
 
         A pair labelled different is not served again. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
-        if judgement.word not in ("yes", "no"):
+        if not judgement.is_ruling:
             return
         label = self._notes.sample_label(sample, stored, judgement, self._clock())
         if not label.equivalent:

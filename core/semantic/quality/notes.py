@@ -9,6 +9,7 @@ import msgspec
 
 from ...keys import Identity
 from ...text import printable
+from ..judge import earlier_texts
 from ..results import Judgement, Neighbour, SemanticResult
 from .calibration import Labeller
 from .records import MAX_TEXT, LookupRecord, Pair, PairRecord, Sample, Seen, pair_id
@@ -44,13 +45,11 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
         self, identity: Identity, threshold: Threshold, result: SemanticResult, now: float
     ) -> Iterator[PairRecord]:
         """A label for each entry on which the judge said yes or no."""
-        last = len(result.neighbours) - 1
         first = next((place for place, neighbour in enumerate(result.neighbours) if not neighbour.guard), -1)
         for place, neighbour in enumerate(result.neighbours):
             judgement = neighbour.judgement
-            if judgement is None or judgement.word not in ("yes", "no"):
+            if judgement is None or not judgement.is_ruling:
                 continue
-            is_served = result.found is not None and place == last
             yield PairRecord(
                 pair=pair_id(identity.namespace, identity.prompt, neighbour.prompt),
                 at=now,
@@ -63,12 +62,12 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
                 mode=threshold.mode,
                 version=threshold.version,
                 first=place == first,
-                served=is_served,
+                served=neighbour.served,
                 question=self._text(identity.prompt),
                 stored=self._text(neighbour.prompt),
                 question_key=identity.key,
                 key=neighbour.key,
-                saved_usd=saved_usd(result) if is_served else 0.0,
+                saved_usd=saved_usd(result) if neighbour.served else 0.0,
                 **self._of(judgement),
             )
 
@@ -103,6 +102,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
             similarity=neighbour.similarity,
             guard=neighbour.guard,
             ruling=neighbour.ruling,
+            served=neighbour.served,
             stored=self._text(neighbour.prompt),
         )
 
@@ -144,6 +144,7 @@ def operator_label(pair: Pair, equivalent: bool, by: str, now: float) -> PairRec
 
 def sample_of(identity: Identity, threshold: Threshold, result: SemanticResult, now: float) -> Sample:
     """A sample of a hit to be judged afterwards, with the whole question."""
+    served = next(neighbour for neighbour in result.neighbours if neighbour.served)
     return Sample(
         at=now,
         namespace=identity.namespace,
@@ -151,9 +152,10 @@ def sample_of(identity: Identity, threshold: Threshold, result: SemanticResult, 
         mode=threshold.mode,
         version=threshold.version,
         question=identity.prompt,
+        history=earlier_texts(identity),
         question_key=identity.key,
-        key=result.neighbours[-1].key,
-        similarity=result.neighbours[-1].similarity,
+        key=served.key,
+        similarity=served.similarity,
         saved_usd=saved_usd(result),
     )
 

@@ -68,20 +68,21 @@ class PairRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A near entry as a lookup saw it."""
+    """A near entry as a lookup saw it, and the judge's word on it. `served`: its answer was given."""
 
     pair: str
     key: str
     similarity: float
     guard: str = ""
     ruling: str = ""
+    served: bool = False
     stored: str | None = None
 
 
 class LookupRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One semantic lookup: its neighbours from the nearest on, and how it ended.
 
-    `hit`: the last of the neighbours was served; `judged`: because a judge said yes.
+    `hit`: one of them was served; `judged`: because a judge said yes.
     """
 
     at: float
@@ -99,7 +100,10 @@ class LookupRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A hit that was served unjudged and is to be judged afterwards. `question` is whole: it lives for an hour."""
+    """A hit that was served unjudged and is to be judged afterwards. `question` is whole: it lives for an hour.
+
+    `history` are the messages before it, shortened.
+    """
 
     at: float
     namespace: str
@@ -111,6 +115,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     similarity: float
     saved_usd: float | None
+    history: tuple[str, ...] = ()
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +161,9 @@ def merged(labels: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> dic
         pairs[record.pair] = _with_label(known, record)
     for lookup in lookups:
         first_passed = next((seen.pair for seen in lookup.seen if not seen.guard), "")
-        for place, seen in enumerate(lookup.seen):
+        for seen in lookup.seen:
             if seen.pair not in pairs:
-                is_served = lookup.hit and place == len(lookup.seen) - 1
-                pairs[seen.pair] = _unlabelled(lookup, seen, first=seen.pair == first_passed, served=is_served)
+                pairs[seen.pair] = _unlabelled(lookup, seen, first=seen.pair == first_passed)
     return pairs
 
 
@@ -212,7 +216,7 @@ def _with_label(pair: Pair, record: PairRecord) -> Pair:
     )
 
 
-def _unlabelled(lookup: LookupRecord, seen: Seen, *, first: bool, served: bool) -> Pair:
+def _unlabelled(lookup: LookupRecord, seen: Seen, *, first: bool) -> Pair:
     return Pair(
         id=seen.pair,
         namespace=lookup.namespace,
@@ -222,7 +226,7 @@ def _unlabelled(lookup: LookupRecord, seen: Seen, *, first: bool, served: bool) 
         similarity=seen.similarity,
         guard=seen.guard,
         first=first,
-        served=served,
+        served=seen.served,
         question=lookup.question,
         stored=seen.stored,
         question_key=lookup.question_key,

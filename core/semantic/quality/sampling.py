@@ -11,6 +11,7 @@ from ...keys import Slot, parse_readable_key
 from ...models import CacheEntry
 from ...stores import Reader, codec
 from ..judge import ProviderJudge
+from ..results import Case
 from .evidence import Evidence
 from .records import Sample
 
@@ -21,12 +22,16 @@ BATCH = 20
 
 
 class SampleProgress(msgspec.Struct, kw_only=True):
-    """Samples so far: `judged` have a label now, `wrong` of them were wrong answers. `tightened` names namespaces."""
+    """Samples so far: `judged` have a label now, `wrong` of them were wrong answers. `tightened` names namespaces.
+
+    Without a label stay those whose entry is `gone`, those `not_shown` to the judge, and those it left `unanswered`.
+    """
 
     taken: int = 0
     judged: int = 0
     wrong: int = 0
     gone: int = 0
+    not_shown: int = 0
     unanswered: int = 0
     tightened: list[str] = msgspec.field(default_factory=list)
 
@@ -42,7 +47,7 @@ def judge_samples(
 ) -> SampleProgress:
     """Judges the samples that wait, and tightens thresholds that their labels show to be too low.
 
-    A sample whose entry is gone, or about which the judge says neither yes nor no, is dropped. Raises StoreUnavailable.
+    A sample whose entry is gone, or on which there is no ruling, is dropped. Raises StoreUnavailable.
     """
     progress = SampleProgress()
     namespaces: set[str] = set()
@@ -53,12 +58,15 @@ def judge_samples(
             if stored is None:
                 progress.gone += 1
                 continue
-            judgement = judge.rule(sample.namespace, sample.question, stored, deadline_seconds=DEADLINE_SECONDS)
+            case = Case(namespace=sample.namespace, question=sample.question, history=sample.history)
+            [judgement] = judge.rule(case, [stored], deadline_seconds=DEADLINE_SECONDS)
             evidence.add_sample(sample, stored, judgement)
             count(f"sample_{judgement.word.replace('-', '_')}")
-            progress.judged += judgement.word in ("yes", "no")
+            progress.judged += judgement.is_ruling
             progress.wrong += judgement.word == "no"
-            progress.unanswered += judgement.word not in ("yes", "no")
+            is_shown = judgement.word != "not-shown"
+            progress.not_shown += not is_shown
+            progress.unanswered += is_shown and not judgement.is_ruling
             namespaces.add(sample.namespace)
             on_sample(progress)
     progress.tightened = sorted(namespace for namespace in namespaces if evidence.tighten(namespace) is not None)

@@ -76,6 +76,8 @@ _BRIEFLY = {
     "judge-over-budget": "judge's budget is spent",
     "judge-overtaken": "provider was faster",
     "judge-broken": "judge failed",
+    "judge-not-shown": "not shown to the judge",
+    "judge-unreadable": "judge's reply was no verdict",
     "bans-loading": "invalidations still loading",
     "max-age": "older than allowed",
     "no-cache": "fresh answer requested",

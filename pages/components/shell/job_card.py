@@ -135,7 +135,10 @@ def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
         case "prune":
             return f"{number(progress.get('dropped'))} rows of expired entries dropped"
         case "judge":
-            return f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong"
+            hidden = f", {number(left)} not shown to the judge" if (left := progress.get("not_shown")) else ""
+            return (
+                f"{number(progress.get('judged'))} hits judged, {number(progress.get('wrong'))} of them wrong{hidden}"
+            )
         case "group":
             made = f", in {many(groups, 'group')}" if (groups := progress.get("groups")) else ""
             return f"{number(progress.get('done'))} of {many(progress.get('total') or 0, 'question')} read{made}"

@@ -13,7 +13,7 @@ from pages.components.display import outcomes
 MISSES = (
     *MissReason,
     *("far", "loading", "no-embedder", "judge-no", "judge-late", "judge-over-budget", "judge-overtaken"),
-    *("judge-broken", "collapsed", "only-if-cached", "max-age", "no-cache"),
+    *("judge-broken", "judge-unreadable", "judge-not-shown", "collapsed", "only-if-cached", "max-age", "no-cache"),
 )
 BYPASSES = (*policy.BYPASS_REASONS, "too-large", "not-a-number", "unencodable", "bypass-switch")
 ERRORS = ("cancelled", "remembered-error", "ProviderUnavailable", "APITimeoutError", "RateLimitError")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
 
 from core.access.audit import AuditLog
@@ -11,8 +12,9 @@ from core.concurrency.outbox import Outbox
 from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
 from core.keys.identity import identify
 from core.models import ChatRequest, HitDetail, SemanticMode
+from core.semantic.judge.budget import JudgeBudget
 from core.semantic.judge.judge import ProviderJudge
-from core.semantic.judge.prompt import JudgeBudget
+from core.semantic.judge.prompt import MAX_ANSWER_CHARACTERS
 from core.semantic.quality.evidence import Evidence
 from core.semantic.quality.records import pair_id
 from core.semantic.quality.rejected_pairs import RejectedPairs
@@ -56,6 +58,8 @@ class Desk:
         """A lookup; the id of its last pair."""
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": question}])
         seen = neighbours or (neighbour(),)
+        if hit and not any(one.served for one in seen):
+            seen = (*seen[:-1], msgspec.structs.replace(seen[-1], served=True))
         judged = seen[-1].judgement is not None
         entry = an_entry(seen[-1].prompt, cost_usd=0.002)
         result = SemanticResult(
@@ -115,7 +119,7 @@ def test_a_judged_pair_is_kept_with_all_that_is_needed_to_learn_from_it(desk):
     assert (known.served, known.first, known.mode, known.at) == (True, True, SemanticMode.SERVE, desk.clock())
 
 
-@pytest.mark.parametrize("word", ["late", "over-budget", "broken"])
+@pytest.mark.parametrize("word", ["late", "over-budget", "broken", "unreadable", "not-shown", "unnamed"])
 def test_a_word_that_is_neither_yes_nor_no_is_no_label(desk, word):
     desk.look_up("How can I?", neighbour(0.83, word), hit=False)
     [known] = desk.evidence.pairs(desk.namespace)
@@ -237,6 +241,24 @@ def test_only_the_candidate_that_a_threshold_would_have_served_tells_about_thres
     report = desk.evidence.report(desk.namespace)
     assert report.labels == 1
     assert [point.errors for point in report.curve if point.threshold == 0.8] == [1]
+
+
+def test_what_the_judge_says_of_each_of_three_is_evidence_of_that_pair_alone(desk):
+    seen = (
+        neighbour(0.83, "no", prompt="first"),
+        msgspec.structs.replace(neighbour(0.8, "yes", prompt="second"), served=True),
+        neighbour(0.75, "unnamed", prompt="third"),
+    )
+    desk.look_up("question", *seen)
+    told = {pair.stored: (pair.label, pair.served, pair.first) for pair in desk.evidence.pairs(desk.namespace)}
+    assert told == {
+        "first": (False, False, True),
+        "second": (True, True, False),
+        "third": (None, False, False),
+    }
+    judging = desk.evidence.report(desk.namespace).judging
+    assert judging.rulings == {"yes": 1, "no": 1, "unnamed": 1}
+    assert judging.saved_usd == pytest.approx(0.002), "one answer was saved"
 
 
 def test_cosines_of_another_embedder_are_left_out(desk):
@@ -373,7 +395,7 @@ class TestSampling:
         yield judge
         judge.close()
 
-    def store(self, desk: Desk, prompt: str = STORED) -> MemoryStore:
+    def store(self, desk: Desk, prompt: str = STORED, answer: str = "Use the link.") -> MemoryStore:
         """A store with the entry that was served."""
         from core.cache.cache import LLMCache
         from core.cache.config import CacheConfig
@@ -382,12 +404,10 @@ class TestSampling:
         store = MemoryStore()
         cache = LLMCache(CacheConfig(), store=store, provider=CountingProvider(), metrics=Outcomes())
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
-        self.key = cache.put(request, Completion(body=a_body("Use the link.")), Controls(namespace=desk.namespace)).key
+        self.key = cache.put(request, Completion(body=a_body(answer)), Controls(namespace=desk.namespace)).key
         return store
 
     def served(self, desk: Desk, question: str) -> str:
-        import msgspec
-
         return desk.look_up(question, msgspec.structs.replace(neighbour(0.85), key=self.key))
 
     def test_a_served_hit_is_judged_afterwards(self, desk, judge, openai_server):
@@ -415,6 +435,34 @@ class TestSampling:
         assert (progress.wrong, progress.tightened) == (5, [desk.namespace])
         assert len(desk.rejected.current(desk.namespace)) == 5, "they are not served again"
         assert desk.thresholds.current(desk.namespace).serve is None
+
+    def test_a_right_answer_that_cannot_be_shown_to_the_judge_is_no_wrong_one(self, desk, judge, openai_server):
+        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
+        desk.clock.forward(1)
+        store = self.store(desk, answer="x" * (MAX_ANSWER_CHARACTERS + 1))
+        pairs = [self.served(desk, f"question {number}") for number in range(10)]
+        desk.evidence.flush()
+        progress = judge_samples(desk.evidence, judge, store)
+        assert (progress.not_shown, progress.judged, progress.wrong, progress.unanswered) == (10, 0, 0, 0)
+        assert openai_server.calls == 0
+        assert progress.tightened == []
+        assert desk.thresholds.current(desk.namespace).serve == SERVE.serve
+        assert desk.rejected.current(desk.namespace) == set(), "nor are the pairs barred"
+        assert [desk.evidence.pair(pair).label for pair in pairs] == [None] * 10
+
+    def test_the_judge_is_told_what_came_before_the_question(self, desk, judge, openai_server):
+        store = self.store(desk)
+        earlier = {"role": "user", "content": "My password is gone."}
+        last = {"role": "user", "content": "How can I reset it?"}
+        request = ChatRequest.from_openai(model="gpt-4o", messages=[earlier, last])
+        served = msgspec.structs.replace(neighbour(0.85), key=self.key, served=True)
+        found = Found(entry=an_entry(STORED), detail=HitDetail.SEMANTIC)
+        result = SemanticResult(found=found, neighbours=(served,), embedder=EMBEDDER)
+        desk.evidence.observe(identify(request, desk.namespace), SERVE, result)
+        desk.evidence.flush()
+        openai_server.next(verdict(True))
+        judge_samples(desk.evidence, judge, store)
+        assert '["user: My password is gone."]' in openai_server.requests[0].question
 
     def test_a_sample_whose_entry_is_gone_is_dropped(self, desk, judge, openai_server):
         store = self.store(desk, "something else")
