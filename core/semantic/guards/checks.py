@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from .contrasts import DEFAULT_CONTRASTS, Contrasts
-from .stems import stem
+from .contrasts import Contrasts, contrasts_of
 from .wording import Part, Wording, wording_of
 
 MAX_WORDS = 16
@@ -64,10 +63,11 @@ class GuardVerdict:
 class _Pair:
     """Two texts beside each other, with what the dictionary finds in them."""
 
-    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts) -> None:
+    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts | None) -> None:
         self.a = a
         self.b = b
-        self.contrasts = contrasts
+        self.language = a.language
+        self.contrasts = contrasts or contrasts_of(self.language.code)
         self.longest = max(a.word_count, b.word_count)
         self.is_short = self.longest <= MAX_WORDS
 
@@ -81,7 +81,7 @@ def check(
     stored: str,
     *,
     enabled: Collection[Guard] = DEFAULT_GUARDS,
-    contrasts: Contrasts = DEFAULT_CONTRASTS,
+    contrasts: Contrasts | None = None,
 ) -> GuardVerdict:
     """The first refusal of an enabled guard, or a verdict that all passed. Symmetric in the two texts."""
     for verdict in _verdicts(question, stored, [guard for guard in Guard if guard in enabled], contrasts):
@@ -90,12 +90,14 @@ def check(
     return GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
 
 
-def check_each(question: str, stored: str, *, contrasts: Contrasts = DEFAULT_CONTRASTS) -> tuple[GuardVerdict, ...]:
+def check_each(question: str, stored: str, *, contrasts: Contrasts | None = None) -> tuple[GuardVerdict, ...]:
     """What every guard says, enabled or not, in a fixed order: for the screen that explains a lookup."""
     return tuple(_verdicts(question, stored, list(Guard), contrasts))
 
 
-def _verdicts(question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts) -> Iterator[GuardVerdict]:
+def _verdicts(
+    question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts | None
+) -> Iterator[GuardVerdict]:
     if too_long := _too_long(question, stored):
         for guard in guards:
             is_met = guard is Guard.LENGTH
@@ -154,9 +156,6 @@ def _listed(numbers: Counter[str]) -> str:
     return ", ".join(number.removesuffix("?") for number in sorted((+numbers).elements())) or "none"
 
 
-_NEGATIVE_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "de", "non")
-
-
 def _negation(pair: _Pair) -> str:
     a, b = pair.a, pair.b
     ours, theirs = _negations(a, b), _negations(b, a)
@@ -172,9 +171,9 @@ def _negation(pair: _Pair) -> str:
 def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
     """With those made by a prefix, where the other text has the bare word: unsafe and safe."""
     by_prefix = (
-        stem(bare)
+        text.language.stem(bare)
         for word in text.word_set - other.word_set
-        for prefix in _NEGATIVE_PREFIXES
+        for prefix in text.language.negative_prefixes
         if len(bare := word.removeprefix(prefix)) >= 4 and bare != word and bare in other.word_set
     )
     return text.negations + tuple(by_prefix)
@@ -217,33 +216,13 @@ def _question(pair: _Pair) -> str:
     return ""
 
 
-_OPPOSITE_MARKERS = frozenset(
-    frozenset(pair)
-    for pair in (
-        ("from", "to"),
-        ("before", "after"),
-        ("with", "without"),
-        ("in", "out"),
-        ("over", "under"),
-        ("above", "below"),
-        ("inside", "outside"),
-        ("for", "against"),
-        ("until", "since"),
-    )
-)
-# The distance from here to there is the one from there to here.
-_SYMMETRIC = frozenset(
-    {stem(word) for word in ("compare", "differ", "difference", "distance", "mix", "combine", "same")}
-)
-
-
 def _roles(pair: _Pair) -> str:
     """Who does it to whom, and from where to where."""
-    if pair.a.stems & _SYMMETRIC and pair.b.stems & _SYMMETRIC:
+    if pair.a.stems & pair.language.symmetric and pair.b.stems & pair.language.symmetric:
         return ""
     ours, theirs = _single(pair.a.parts), _single(pair.b.parts)
     for word in sorted(ours.keys() & theirs.keys()):
-        if frozenset((ours[word], theirs[word])) in _OPPOSITE_MARKERS:
+        if frozenset((ours[word], theirs[word])) in pair.language.opposite_markers:
             return f"{ours[word]} {word} is not {theirs[word]} {word}"
     swapped = _swapped(pair.a.parts, pair.b.parts)
     return f"{swapped[0]} and {swapped[1]} have changed places" if swapped else ""
@@ -290,7 +269,7 @@ def _names(pair: _Pair) -> str:
 
 def _mentions(text: Wording, name: str, origin: Wording) -> bool:
     """Whether a text has the name: inflected, misspelt by a letter, as its initials or spelt out."""
-    root = stem(name)
+    root = origin.language.stem(name)
     if root in text.stems or any(_is_same_name(root, other) for other in text.stems):
         return True
     return (len(name) > 1 and name in text.initials) or any(
@@ -313,10 +292,6 @@ def _one_letter_apart(short: str, long: str) -> bool:
     return short[same + (len(short) == len(long)) :] == long[same + 1 :]
 
 
-_CASE_DECIDES = frozenset({"WHO", "IT"})
-"""In capitals another word than in small letters. Shouting is not: `NOT`, `ALL`."""
-
-
 def _identifiers(pair: _Pair) -> str:
     only_ours, only_theirs = _missing(pair.a, pair.b), _missing(pair.b, pair.a)
     if not (only_ours or only_theirs) or not (pair.is_short or (only_ours and only_theirs)):
@@ -327,7 +302,7 @@ def _identifiers(pair: _Pair) -> str:
 def _missing(text: Wording, other: Wording) -> set[str]:
     """Identifiers of a text that the other one lacks; a word like macOS may be written without its capitals."""
     missing = {found for found in text.identifiers if found.lower() not in other.word_set}
-    missing |= {token.raw for token in text.tokens if token.raw in _CASE_DECIDES}
+    missing |= {token.raw for token in text.tokens if token.raw in text.language.case_decides}
     return missing - other.identifiers - {token.raw for token in other.tokens}
 
 

@@ -1,44 +1,31 @@
-"""Words of which one cannot stand for another, looked up in a text. The words themselves are in `contrasts.toml`."""
+"""Words of which one cannot stand for another, looked up in a text. The files of `languages` list the words."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
+from functools import cache, lru_cache
 
-from .stems import base_forms, stem
+from .data import ContrastData
+from .language import Language, language
 from .tokens import Token
 from .wording import Wording
-
-_WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-OPPOSITES: str = _WORDS["opposites"]
-PARTICLES: Mapping[str, str] = _WORDS["particles"]
-"""Verbs, and the small words that are opposites beside one of them."""
-EXCLUSIVE: Mapping[str, str] = _WORDS["exclusive"]
-"""Sets whose members exclude each other, by what they are."""
 
 
 class Contrasts:
     """A dictionary of alternatives that exclude each other, looked up by phrase."""
 
-    def __init__(
-        self,
-        *,
-        opposites: str = OPPOSITES,
-        exclusive: Mapping[str, str] = EXCLUSIVE,
-        particles: Mapping[str, str] = PARTICLES,
-    ) -> None:
+    def __init__(self, data: ContrastData, language: Language) -> None:
+        self._base_forms = language.base_forms
         self._known: dict[tuple[str, ...], list[tuple[int, int]]] = {}
         self._names: list[str] = []
         self._beside: dict[int, frozenset[str]] = {}
-        for line in sets_of(opposites):
+        for line in sets_of(data.opposites):
             self._add("opposites", line)
-        for name, text in exclusive.items():
+        for name, text in data.exclusive.items():
             for line in sets_of(text):
                 self._add(name, line)
-        for verbs, line in particles.items():
-            self._beside[len(self._names)] = frozenset(stem(verb) for verb in verbs.split())
+        for verbs, line in data.particles.items():
+            self._beside[len(self._names)] = frozenset(language.stem(verb) for verb in verbs.split())
             self._add("opposites", line)
         # First words of phrases, with the length of the longest phrase that begins so.
         self._begin: dict[str, int] = {}
@@ -83,7 +70,7 @@ class Contrasts:
         if len(chunk) == 1:
             # Where the word itself is listed its other forms are not asked for: https is not the plural of http.
             groups = {group for group, _ in places}
-            for form in base_forms(folded[0]):
+            for form in self._base_forms(folded[0]):
                 places += [place for place in self._known.get((form,), ()) if place[0] not in groups]
         return places
 
@@ -99,4 +86,7 @@ def sets_of(text: str) -> list[str]:
     return lines
 
 
-DEFAULT_CONTRASTS = Contrasts()
+@cache
+def contrasts_of(code: str) -> Contrasts:
+    """The dictionary of a language, by the name of its file."""
+    return Contrasts(language(code).data.contrasts, language(code))

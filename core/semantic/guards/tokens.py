@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .vocabulary import word_set, words
+from .language import Language
 
 _TOKEN = re.compile(
     r"""
@@ -18,32 +18,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_SIGN_WORDS = {
-    "$": "dollar",
-    "€": "euro",
-    "£": "pound",
-    "¥": "yen",
-    "₹": "rupee",
-    "₩": "won",
-    "₽": "rouble",
-    "%": "percent",
-    "&": "and",
-}
 _OPERATORS = {sign: sign for sign in "+-*/^=<>"} | {"−": "-", "×": "*", "÷": "/"}
-
-# With the apostrophe left out, as people write in chats.
-_BARE_CONTRACTIONS = {
-    word.replace("'", ""): word
-    for word in words(
-        """
-    don't doesn't didn't isn't aren't wasn't weren't can't won't couldn't shouldn't wouldn't hasn't haven't hadn't
-    mustn't ain't what's that's who's where's how's i'm i've you're they're
-    """
-    )
-}
-_NEGATED_AUXILIARIES = {"won't": "will", "can't": "can", "shan't": "shall", "ain't": "is"}
-_SHORT_FORMS = ("'re", "'ve", "'ll", "'d", "'m")
-_NOT_POSSESSIVE = word_set("what that who where how when why it he she there here let this everything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +30,9 @@ class Token:
     opens: bool = False
 
 
-def tokenize(text: str) -> tuple[Token, ...]:
+def tokenize(text: str, language: Language) -> tuple[Token, ...]:
     """The words and signs of a text, contractions expanded, numbers in plain form."""
+    data = language.data.tokens
     tokens: list[Token] = []
     opens = True
     for match in _TOKEN.finditer(text):
@@ -65,16 +41,16 @@ def tokenize(text: str) -> tuple[Token, ...]:
             if raw in ".?!;:":
                 opens = True
             else:
-                tokens.append(Token(_SIGN_WORDS.get(raw) or _OPERATORS.get(raw, raw), raw))
+                tokens.append(Token(data.signs.get(raw) or _OPERATORS.get(raw, raw), raw))
             continue
         if match["number"]:
             tokens.append(Token(_plain_number(match["number"], match["suffix"] or ""), raw))
         elif match["coded"]:
             tokens.append(_coded(raw, opens))
-        elif raw.lower() in ("am", "pm") and tokens and tokens[-1].word[-1:].isdigit():
-            tokens.append(Token(f"{raw[0].lower()}.m.", raw))
+        elif (half := data.halves_of_day.get(raw.lower())) and tokens and tokens[-1].word[-1:].isdigit():
+            tokens.append(Token(half, raw))
         else:
-            tokens.extend(_expand(raw, opens))
+            tokens.extend(_expand(raw, opens, language))
         opens = False
     return tuple(tokens)
 
@@ -98,19 +74,17 @@ def _coded(raw: str, opens: bool) -> Token:
     return Token(folded, raw, opens)
 
 
-def _expand(raw: str, opens: bool) -> list[Token]:
-    """One written word as one or two tokens: `don't` is `do not`, `Anna's` is `anna 's`."""
+def _expand(raw: str, opens: bool, language: Language) -> list[Token]:
+    """One written word as one or more tokens: `don't` is `do not`, `Anna's` is `anna 's`."""
     raw = raw.replace("’", "'")
     word = raw.lower()
-    word = _BARE_CONTRACTIONS.get(word, word)
-    if word == "cannot":
-        return [Token("can", raw, opens), Token("not", raw)]
-    if word.endswith("n't"):
-        return [Token(_NEGATED_AUXILIARIES.get(word, word[:-3]), raw, opens), Token("not", raw)]
-    for ending in _SHORT_FORMS:
-        if word.endswith(ending):
-            return [Token(word.removesuffix(ending), raw.split("'")[0], opens)]
-    if word.endswith("'s"):
-        bare = Token(word[:-2], raw.split("'")[0], opens)
-        return [bare] if bare.word in _NOT_POSSESSIVE else [bare, Token("'s", "'s")]
+    word = language.contractions.get(word, word)
+    if words := language.written_out.get(word):
+        return [Token(words[0], raw, opens), *(Token(other, raw) for other in words[1:])]
+    for ending, stands_for in language.data.tokens.endings.items():
+        if word.endswith(ending) and len(word) > len(ending):
+            bare = Token(word.removesuffix(ending), raw[: -len(ending)] if raw.lower() == word else raw, opens)
+            if not stands_for or (stands_for == ending and bare.word in language.not_possessive):
+                return [bare]
+            return [bare, Token(stands_for, stands_for)]
     return [Token(word, raw, opens)]

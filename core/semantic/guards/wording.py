@@ -1,7 +1,6 @@
 """What the guards read in a text: its words, numbers, negations, question, and the part each word plays.
 
-Pure, and cheap: tens of microseconds for a question. It knows English and digits; in another language it still sees the
-numbers and the names.
+Pure, and cheap: tens of microseconds for a question. What it knows of a language is in `languages`.
 """
 
 from __future__ import annotations
@@ -11,25 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from .language import Language, language
 from .numbers import numbers_in
-from .stems import stem
 from .tokens import Token, tokenize
-from .vocabulary import (
-    AUXILIARIES,
-    COORDINATORS,
-    DURATIONS,
-    GRAMMAR,
-    HEDGES,
-    INDIRECT,
-    MARKERS,
-    PRONOUNS,
-    QUANTITIES,
-    QUESTION_WORDS,
-    STRONG_NEGATIONS,
-    TIMES,
-    WAYS,
-    WEAK_ADVERBS,
-)
 
 _IDENTIFIER = re.compile(
     r"""
@@ -43,6 +26,8 @@ _IDENTIFIER = re.compile(
     re.VERBOSE,
 )
 _NUMERONYM = re.compile(r"\b([a-z])(\d{1,2})([a-z])\b")
+_REACH = 6
+"""Words after a `not` among which is what it negates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +44,8 @@ class Wording:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = tokenize(text)
+        self.language = language("en")
+        self.tokens = tokenize(text, self.language)
         self.words = tuple(token.word for token in self.tokens)
 
     @cached_property
@@ -75,12 +61,12 @@ class Wording:
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stem of every word."""
-        return frozenset(stem(word) for word in self.words)
+        return frozenset(self.language.stem(word) for word in self.words)
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
         """Every number in plain form, and arithmetic signs. A `?` at the end: may be a pronoun or an adverb."""
-        return tuple(numbers_in(self.tokens))
+        return tuple(numbers_in(self.tokens, self.language))
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -98,17 +84,17 @@ class Wording:
 
         Politeness, tags, hedges and `or not` turn nothing round.
         """
-        return tuple(_negations(self.words))
+        return tuple(_negations(self.words, self.language))
 
     @cached_property
     def asks(self) -> frozenset[str]:
         """What is asked for: reason, person, place, time, duration, frequency, quantity, way; empty when open."""
-        return frozenset(_asks(self.words))
+        return frozenset(match.name for match in self.language.asking.find(self.words))
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The words that carry matter, in order."""
-        return tuple(_parts(self.tokens))
+        return tuple(_parts(self.tokens, self.language))
 
     @cached_property
     def initials(self) -> str:
@@ -118,7 +104,7 @@ class Wording:
     @cached_property
     def names(self) -> frozenset[str]:
         """Words capitalised inside a sentence, folded; none in headlines and in texts all in capitals."""
-        return frozenset(_names(self.tokens))
+        return frozenset(_names(self.tokens, self.language))
 
 
 @lru_cache(maxsize=4096)
@@ -127,94 +113,47 @@ def wording_of(text: str) -> Wording:
     return Wording(text)
 
 
-def _negations(words: tuple[str, ...]) -> Iterator[str]:
+def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
+    idle = {place for match in language.idle_negations.find(words) for place in match.places}
+    naming = {match.places[0] for match in language.negating_next.find(words)}
     for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
-        after = words[index + 1 : index + 7]
-        following = after[0] if after else ""
-        if before == "or":  # whether or not
+        if index in idle:
             continue
-        if word == "not" or (word == "no" and following in ("longer", "idea", "clue")):
-            if not _is_idle(words, index, before, following):
-                matter = (later for later in after if later not in GRAMMAR and later not in WEAK_ADVERBS)
-                yield stem(next(matter, ""))
-        elif word in STRONG_NEGATIONS and not (word == "no" and (following in ("", ",") or following[:1].isdigit())):
+        if index in naming:
+            after = words[index + 1 : index + 1 + _REACH]
+            yield language.stem(next((later for later in after if later not in language.passed_over), ""))
+        elif word in language.negating:
             yield ""
 
 
-def _is_idle(words: tuple[str, ...], index: int, before: str, following: str) -> bool:
-    """Whether the `not` at this place turns nothing round: not only, can't you ..., isn't it?, I don't know how."""
-    if following == "only":
-        return True
-    if before in AUXILIARIES and index == 1 and _is_polite(before, following):
-        return True
-    if before in AUXILIARIES and index == len(words) - 2 and following in PRONOUNS:
-        return True
-    return any(
-        words[place] in HEDGES and QUESTION_WORDS.intersection(words[place + 1 : place + 4])
-        for place in range(index + 1, min(index + 5, len(words)))
-    )
-
-
-def _is_polite(auxiliary: str, following: str) -> bool:
-    """`Can't you tell me ...` asks what `Can you tell me ...` asks; `Don't delete ...` does not."""
-    return following in PRONOUNS or auxiliary in ("is", "are", "was", "were")
-
-
-def _asks(words: tuple[str, ...]) -> Iterator[str]:
-    for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
-        after = words[index + 1] if index + 1 < len(words) else ""
-        leads = index == 0 or before in INDIRECT
-        if word == "why":
-            if after in AUXILIARIES or (leads and after):
-                yield "reason"
-        elif word == "how" and after == "come":
-            yield "reason"
-        elif word == "how" and after in QUANTITIES:
-            yield "quantity"
-        elif word == "how" and after in DURATIONS:
-            yield "duration"
-        elif word == "how" and after == "often":
-            yield "frequency"
-        elif word == "how" and after in WAYS:
-            yield "way"
-        elif word in ("who", "whom", "whose") and leads and after not in WAYS:
-            yield "person"
-        elif word == "where" and (leads or after in AUXILIARIES):
-            yield "place"
-        elif (word == "when" and after in AUXILIARIES) or (word == "what" and leads and after in TIMES):
-            yield "time"
-
-
-def _parts(tokens: tuple[Token, ...]) -> Iterator[Part]:
+def _parts(tokens: tuple[Token, ...], language: Language) -> Iterator[Part]:
     marker, coordinated = "", False
     for position, token in enumerate(tokens):
         word = token.word
-        if word in MARKERS:
-            marker = MARKERS[word]
-        elif word in COORDINATORS:
+        if word in language.markers:
+            marker = language.markers[word]
+        elif word in language.coordinators:
             marker, coordinated = "", True
-        elif _is_matter(token):
+        elif _is_matter(token, language):
             owns = position + 1 < len(tokens) and tokens[position + 1].word == "'s"
-            yield Part(stem(word), "'s" if owns else marker, coordinated)
+            yield Part(language.stem(word), "'s" if owns else marker, coordinated)
             marker, coordinated = "", False
-        elif word in AUXILIARIES or word in PRONOUNS or word in QUESTION_WORDS:
+        elif word in language.unmarking:
             marker = ""
 
 
-def _is_matter(token: Token) -> bool:
+def _is_matter(token: Token, language: Language) -> bool:
     if token.word == "a":  # "Is A a subset of B?"
         return token.raw == "A" and not token.opens
-    return token.word not in GRAMMAR and token.word not in ("'s", ",", "/")
+    return token.word not in language.grammar and token.word not in ("'s", ",", "/")
 
 
-def _names(tokens: tuple[Token, ...]) -> Iterator[str]:
+def _names(tokens: tuple[Token, ...], language: Language) -> Iterator[str]:
     written = [token for token in tokens if token.raw[:1].isalpha()]
     capitalised = [token for token in written if token.raw[0].isupper()]
     if len(capitalised) > 0.6 * len(written):
         return
     for token in capitalised:
         acronym = len(token.raw) > 1 and token.raw.isupper()
-        if token.raw not in ("I", "A") and token.word not in GRAMMAR and (acronym or not token.opens):
+        if token.raw not in ("I", "A") and token.word not in language.grammar and (acronym or not token.opens):
             yield token.word
