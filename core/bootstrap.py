@@ -15,6 +15,7 @@ from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .configuration import (
     alert_rules,
     cache_config,
+    configured_conversations,
     configured_threshold,
     queue_url,
     redis_url,
@@ -23,8 +24,9 @@ from .configuration import (
 )
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
+from .keys import names
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
-from .models import CacheStrategy, Usage
+from .models import CacheStrategy, ConversationMode, Usage
 from .monitoring import AlertBoard, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import TTLPolicy
@@ -280,7 +282,12 @@ def _pins(base: _Base) -> Pins | None:
 def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
     thresholds = Thresholds(
-        base.redis, base.audit, configured_threshold(settings), reader=base.request_redis, clock=base.clock
+        base.redis,
+        base.audit,
+        configured_threshold(settings),
+        conversations=configured_conversations(settings),
+        reader=base.request_redis,
+        clock=base.clock,
     )
     rejected = RejectedPairs(base.redis, reader=base.request_redis)
     evidence = Evidence(
@@ -290,7 +297,9 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
-        costs=lambda namespace: costs_of(base.metrics.recent(KEEP, RequestFilter(namespace=namespace))),
+        costs=lambda namespace: costs_of(
+            base.metrics.recent(KEEP, RequestFilter(namespace=names.namespace_in(namespace)))
+        ),
         clock=base.clock,
     )
     return thresholds, rejected, evidence
@@ -338,10 +347,12 @@ def _semantic(
             judge=judge,
             observer=evidence.observe,
             count=base.metrics.count,
+            personal=lambda text: base.ttls.explain(text).personal,
             clock=base.clock,
         )
 
-    return DeferredLookup(thresholds.current, build, count=base.metrics.count)
+    is_on = base.settings.semantic_conversations is ConversationMode.JUDGE
+    return DeferredLookup(thresholds.current, build, count=base.metrics.count, conversations=is_on)
 
 
 def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:

@@ -24,16 +24,18 @@ _SHORT_ANSWER: Final = 160
 _MOST_PHRASES: Final = 12
 
 _ITEM = re.compile(r"(?m)^\s*(?:(\d{1,2})[.)]|[-*•])\s+(.+)$")
-_EITHER = re.compile(r"\b(?:either )?([^\s,.?!]+(?: [^\s,.?!]+)?),? (?:or|and) (?:an? |the )?([^\s,.?!]+(?: [^\s,.?!]+)?)")
+_EITHER = re.compile(
+    r"\b(?:either )?([^\s,.?!]+(?: [^\s,.?!]+)?),? (?:or|and) (?:an? |the )?([^\s,.?!]+(?: [^\s,.?!]+)?)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Completed:
     """The last message of a conversation and what it depends on.
 
-    `context` are the user's turns that it goes on with, the latest last, `answer` what counts of the last answer, `item`
-    what "the second one" is, `standing` what holds for the whole conversation, `spoken` all turns. `answer_digest` is the whole last
-    answer's; empty without one.
+    `context` are the user's turns that it goes on with, the latest last, `answer` what counts of the last answer,
+    `item` what "the second one" is, `standing` what holds for the whole conversation, `spoken` all turns.
+    `answer_digest` is the whole last answer's; empty without one.
     """
 
     message: Reading
@@ -69,12 +71,7 @@ class Completed:
         spoken = frozenset(stem for reading in self._sources for stem in reading.stems)
         if pointed and pointed <= spoken and not self.message.pointers and not self.message.goes_on:
             heads = pointed
-            near = frozenset(
-                stem
-                for reading in self._sources
-                if reading.stems & heads
-                for stem in reading.stems
-            )
+            near = frozenset(stem for reading in self._sources if reading.stems & heads for stem in reading.stems)
             return near | heads
         return frozenset(stem for reading in self.context for stem in reading.stems)
 
@@ -149,7 +146,7 @@ def complete(turns: Sequence[Turn], question: str) -> Completed:
     last = turns[-1] if turns and not turns[-1].is_user else None
     is_reply = last is not None and _asks_back(last.text) and _answers(message)
     answer = _answer(last, message, is_reply=is_reply) if last is not None else None
-    item = _item(message, said[-1:] , last)
+    item = _item(message, said[-1:], last)
     standing = [sentence for reading in said for sentence in reading.standing]
     standing += [sentence for sentence in message.standing if len(sentences(message.text)) > 1]
     return Completed(
@@ -173,7 +170,7 @@ def _chain(said: Sequence[Reading], message: Reading, *, is_reply: bool) -> tupl
             break
         if reading.matter:
             chain.append(reading)
-        open_ = not reading.matter or reading.depends or not reading.says_all and not _asks_plainly(reading)
+        open_ = not reading.matter or reading.depends or (not reading.says_all and not _asks_plainly(reading))
     return tuple(reversed(chain))
 
 

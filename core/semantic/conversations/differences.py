@@ -135,8 +135,11 @@ def _new_names(side: Completed) -> frozenset[str]:
         return frozenset()
     if before.words[0] not in ("who", "which", "what", "where", "whose"):
         return frozenset()
-    if len(before.words) > 1 and before.words[1] in ("is", "was", "are", "were") and before.names and (
-        before.words[0] == "who"
+    if (
+        len(before.words) > 1
+        and before.words[1] in ("is", "was", "are", "were")
+        and before.names
+        and (before.words[0] == "who")
     ):
         return frozenset()  # "Who was Ada Lovelace?" names her
     return side.answer.names

@@ -39,7 +39,7 @@ class Reading:
         tokens = [token for token in self.wording.tokens if token.raw[:1].isalnum()]
         self.raws = tuple(token.raw for token in tokens)
         self.words = tuple(token.word for token in tokens)
-        self.stems_in_order = tuple(map(_stem, self.words))
+        self.stems_in_order = tuple(map(self.wording.language.stem, self.words))
         self.spelt = tuple(WORD.findall(text.casefold().replace("’", "'")))
         self.references = references_of(self.words)
 
@@ -158,9 +158,7 @@ class Reading:
             return False
         if any(phrases_in(self.words, known.more)):
             return "than" not in self.words
-        return any(
-            word.endswith("er") and len(word) > 4 and _COMPARED.get(word, False) for word in self.words
-        )
+        return not known.compared.isdisjoint(self.words)
 
     @cached_property
     def yes_or_no(self) -> str:
@@ -234,9 +232,7 @@ class Reading:
     def standing(self) -> tuple[Reading, ...]:
         """Sentences that hold for the whole conversation: what users say of themselves, how all is to be answered."""
         return tuple(
-            reading
-            for sentence in sentences(self.text)
-            if (reading := reading_of(sentence)).stands and reading.matter
+            reading for sentence in sentences(self.text) if (reading := reading_of(sentence)).stands and reading.matter
         )
 
     @cached_property
@@ -265,13 +261,6 @@ def _small(known: References) -> frozenset[str]:
     )  # fmt: skip
 
 
-_COMPARED = dict.fromkeys(
-    "cheaper bigger smaller longer shorter faster slower older newer younger higher lower closer nearer lighter heavier "
-    "larger simpler easier harder stronger weaker warmer colder safer quieter louder healthier".split(),
-    True,
-)
-
-
 def _is_relative(words: tuple[str, ...], place: int) -> bool:
     """Whether a "that" goes on with a noun: "a phone that rings"."""
     return place > 1 and words[place - 1] not in ("is", "was", "about", "of", "for", "do", "does", "in", "like", "with")
@@ -282,12 +271,6 @@ def _defines(words: tuple[str, ...]) -> bool:
     if words[:1] in (("what's",), ("who's",), ("define",)):
         return len(words) > 1
     return len(words) > 2 and words[0] in ("what", "who") and words[1] in ("is", "are", "was", "were")
-
-
-def _stem(word: str) -> str:
-    from ..guards.stems import stem
-
-    return stem(word)
 
 
 @lru_cache(maxsize=4096)

@@ -30,6 +30,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
     asking: frozenset[str]
     fillers: frozenset[str]
     more: frozenset[str]
+    compared: frozenset[str]
     orders: frozenset[str]
     yes: frozenset[str]
     no: frozenset[str]
