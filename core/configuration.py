@@ -70,7 +70,7 @@ def configured_threshold(settings: Settings) -> Threshold:
     return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve)
 
 
-CONVERSATIONS_GREY = 0.5
+CONVERSATIONS_GREY = 0.4
 """Cosine from which a question of another conversation is shown to the judge: completed texts are longer and farther
 apart than single questions, and guards look at each."""
 

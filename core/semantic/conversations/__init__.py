@@ -2,7 +2,9 @@
 
 from .conversation import Conversation, OwnConversation, conversation_of, stored_conversation
 from .differences import Difference, difference
+from .turns import shortened
 
 __all__ = [
-    "Conversation", "Difference", "OwnConversation", "conversation_of", "difference", "stored_conversation",
+    "Conversation", "Difference", "OwnConversation", "conversation_of", "difference", "shortened",
+    "stored_conversation",
 ]  # fmt: skip

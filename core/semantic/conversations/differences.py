@@ -14,6 +14,11 @@ _OF_WHOLE_MESSAGES: Final = _OF_MESSAGES | {Guard.NUMBERS, Guard.NAMES, Guard.ID
 _OF_CONTEXTS: Final = frozenset({Guard.NEGATION, Guard.CONTRAST, Guard.ROLES})
 
 
+_SHORTEST_NAME: Final = 4
+_ENDING: Final = 4
+"""Letters of a name, and of its ending, that make two forms of it one: Argentina, Argentinian."""
+
+
 class Difference(NamedTuple):
     """The word for a difference, and the reason in words."""
 
@@ -78,20 +83,21 @@ def _facts(side: Completed, kind: Callable[[Reading], frozenset[str]]) -> frozen
     return frozenset(fact for reading in readings for fact in kind(reading))
 
 
-def _known_facts(side: Completed, kind: Callable[[Reading], frozenset[str]]) -> frozenset[str]:
-    readings = [side.message, *side.standing, *side.context]
-    if side.answer is not None:
-        readings.append(side.answer)
-    return frozenset(fact for reading in readings for fact in kind(reading))
-
-
 def _numbers(one: Completed, other: Completed) -> Difference | None:
-    ours, theirs = (_facts(side, lambda reading: reading.numbers) for side in (one, other))
-    known = _known_facts(other, lambda reading: reading.numbers)
-    only_ours, only_theirs = ours - known, theirs - _known_facts(one, lambda reading: reading.numbers)
-    if only_ours and (only_theirs or only_ours & one.message.numbers):
-        return Difference("numbers", f"numbers differ: {min(only_ours)} and {min(only_theirs, default='none')}")
-    return None
+    ours, theirs = one.message.numbers, other.message.numbers
+    if not (ours - theirs and theirs - ours):
+        ours, theirs = (_facts(side, lambda reading: reading.numbers) for side in (one, other))
+        ours, theirs = ours - _known_numbers(other), theirs - _known_numbers(one)
+        if not ours or not (theirs or ours & one.message.numbers):
+            return None
+    only_ours, only_theirs = ours - theirs, theirs - ours
+    return Difference("numbers", f"numbers differ: {min(only_ours)} and {min(only_theirs, default='none')}")
+
+
+def _known_numbers(side: Completed) -> frozenset[str]:
+    """Numbers that a message may speak of: those of all that was said, where it depends on that."""
+    readings = (side.message, *side.standing, *(side.spoken if side.message.depends or side.is_reply else side.context))
+    return frozenset(number for reading in readings for number in reading.numbers)
 
 
 def _names(one: Completed, other: Completed) -> Difference | None:
@@ -102,14 +108,27 @@ def _names(one: Completed, other: Completed) -> Difference | None:
             return Difference("names", f"only one names {min(free.message.names)}")
         return None
     ours, theirs = (_facts(side, lambda reading: reading.names) for side in (one, other))
-    only_ours, only_theirs = ours - _all_words(other), theirs - _all_words(one)
+    only_ours = _missing(ours, _all_words(other))
+    only_theirs = _missing(theirs, _all_words(one))
     if only_ours and only_theirs:
         return Difference("names", f"names differ: {min(only_ours)} and {min(only_theirs)}")
     return None
 
 
+def _missing(found: frozenset[str], words: frozenset[str]) -> frozenset[str]:
+    """The names that are not among words, nor are with an ending more or less."""
+    return frozenset(name for name in found if not any(_is_same(name, word) for word in words))
+
+
+def _is_same(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return long == short or (
+        len(short) >= _SHORTEST_NAME and long.startswith(short) and len(long) - len(short) <= _ENDING
+    )
+
+
 def _all_words(side: Completed) -> frozenset[str]:
-    readings = (side.message, *side.context, *side.standing, *((side.answer,) if side.answer is not None else ()))
+    readings = (side.message, *side.spoken)
     words = {word for reading in readings for word in reading.words}
     return frozenset(words | {word.lower() for word in side.item.split()})
 
@@ -164,8 +183,8 @@ def _topics(one: Completed, other: Completed) -> Difference | None:
     """Where both go on with something: a noun that only one has, and the other another one."""
     if not (one.is_bound and other.is_bound and one.context and other.context):
         return None
-    ours = frozenset(stem for reading in one.context for stem in reading.nouns) - other.stems - _answered(other)
-    theirs = frozenset(stem for reading in other.context for stem in reading.nouns) - one.stems - _answered(one)
+    ours = frozenset(stem for reading in one.context for stem in reading.nouns) - other.known_stems
+    theirs = frozenset(stem for reading in other.context for stem in reading.nouns) - one.known_stems
     if ours and theirs:
         return Difference("referent", f"one speaks of {min(ours)}, the other of {min(theirs)}")
     return None
@@ -185,10 +204,6 @@ def _surroundings(one: Completed, other: Completed) -> Difference | None:
 
 def _leaves_out(side: Completed) -> bool:
     return side.message.depends or side.is_reply or not side.message.says_all
-
-
-def _answered(side: Completed) -> frozenset[str]:
-    return side.answer.stems if side.answer is not None else frozenset()
 
 
 def _guards(one: Completed, other: Completed) -> Difference | None:
