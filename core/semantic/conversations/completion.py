@@ -121,7 +121,7 @@ class Completed:
             return frozenset()
         before = self.context[-1]
         replaced: set[str] = set()
-        if self.message.names and len(before.names) == 1:
+        if self.message.spoken_names and len(before.names) == 1:
             replaced |= {one.stem for one in before.matter if one.raw.lower() in before.names}
         if self.message.numbers:
             replaced |= set(before.numbers)
@@ -240,7 +240,7 @@ def _phrases(reading: Reading, *, names_only: bool = False) -> list[tuple[str, f
     chosen = {
         one.place: one
         for one in reading.matter
-        if one.raw.lower() in reading.names or (not names_only and (one.is_noun or reading.references is None))
+        if one.raw.lower() in reading.spoken_names or (not names_only and (one.is_noun or reading.references is None))
     }
     places = dict.fromkeys(sorted({*chosen, *_number_places(reading)} if not names_only else chosen))
     for place in places:

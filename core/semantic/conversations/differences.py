@@ -161,7 +161,7 @@ def _new_names(side: Completed) -> frozenset[str]:
         and (before.words[0] == "who")
     ):
         return frozenset()  # "Who was Ada Lovelace?" names her
-    return side.answer.names
+    return side.answer.spoken_names
 
 
 def _referents(one: Completed, other: Completed) -> Difference | None:

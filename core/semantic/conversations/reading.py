@@ -13,9 +13,12 @@ from .turns import sentences
 
 _FEW: Final = 2
 """So many words that carry matter, or fewer, hardly ever say all that is asked."""
+_SHORT: Final = 5
+"""Words of a message that may be a name and nothing else."""
 _RICH: Final = 5
 """More of them name what it is about, even beside a pronoun."""
 _BEFORE_NOUNS: Final = frozenset({"is", "are", "was", "were", "do", "does", "did", "has", "have"})
+_RELATIVE: Final = frozenset({"that", "who", "which", "whose", "where", "when"})
 _VERB_FIRST: Final = frozenset({"to", "i", "you", "we", "they", "he", "she", "it", "please", "can", "should", "not"})
 """After these the first word that carries matter is a verb."""
 
@@ -57,7 +60,7 @@ class Reading:
 
     def _is_noun(self, place: int, before: list[Matter]) -> bool:
         known = self.references
-        if known is None:
+        if known is None or self.raws[place][0].isdigit():
             return True
         if before and before[-1].place == place - 1:
             first = before[-1]
@@ -67,7 +70,7 @@ class Reading:
             return True
         if previous[-1:].isdigit() or (place and self.raws[place][0].isupper()):
             return True
-        return previous in known.complements and previous not in _VERB_FIRST
+        return previous in known.complements and previous not in _VERB_FIRST and previous not in _RELATIVE
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -88,6 +91,17 @@ class Reading:
     def names(self) -> frozenset[str]:
         """Words with a capital inside a sentence, in small letters."""
         return self.wording.names
+
+    @cached_property
+    def spoken_names(self) -> frozenset[str]:
+        """Names also where hardly anything else is said: "Steven Spielberg." and "And to Japan?"."""
+        if self.names or len(self.words) > _SHORT:
+            return self.names
+        known = self.references
+        opening = known.openers if known is not None else frozenset()
+        return frozenset(
+            one.raw.lower() for one in self.matter if one.raw[0].isupper() and one.raw.lower() not in opening
+        )
 
     @cached_property
     def pointers(self) -> frozenset[str]:
@@ -126,7 +140,8 @@ class Reading:
             after = self.words[end + 1] if end + 1 < len(self.words) else ""
             run = [by_place[at] for at in range(place + 1, end + 1)]
             is_named = any(one.raw[0].isupper() for one in run)
-            if after not in known.complements and not is_named and run[-1].raw.lower() not in known.unique:
+            is_unique = any(one.raw.lower() in known.unique for one in run)
+            if after not in known.complements and not is_named and not is_unique:
                 found |= {one.stem for one in run}
         return frozenset(found)
 
@@ -192,7 +207,7 @@ class Reading:
     @cached_property
     def says_all(self) -> bool:
         """Whether it names what it is about: a name, a number, or matter enough."""
-        return bool(self.names or self.numbers) or len(self.stems) > _FEW
+        return bool(self.spoken_names or self.numbers) or len(self.stems) > _FEW
 
     @cached_property
     def depends(self) -> bool:

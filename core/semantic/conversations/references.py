@@ -67,12 +67,10 @@ def references_of(words: Sequence[str]) -> References | None:
     best = max(counts, key=lambda code: counts[code])
     if counts[best]:
         return known[best]
-    if not all(word.isascii() for word in words):
-        return None
     for lists in known.values():
-        if begins(words, lists.openers | lists.yes | lists.no | lists.pointers):
+        if begins(words, lists.openers | lists.yes | lists.no | lists.pointers | lists.manner | lists.orders):
             return lists
-    return known["en"]
+    return known["en"] if all(word.isascii() for word in words) else None
 
 
 def begins(words: Sequence[str], phrases: frozenset[str]) -> int:
