@@ -36,7 +36,7 @@ def page() -> None:
                 value=True,
                 key="compare",
                 bind="query-params",
-                help="Compares with the window before: as changes on the tiles, and as thin grey lines in the charts.",
+                help="Compare with the window before: changes on the tiles, thin grey lines in the charts.",
                 disabled=not view.window.has_one_before,
             )
             live = st.toggle("Live", value=True, key="live", bind="query-params", disabled=view.window.has_ended)
@@ -73,7 +73,7 @@ def figures(view: View, compare: bool) -> None:
     buckets = [step for step in steps if step.is_complete]  # a line that ends in a part of a step would seem to fall
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
-            st.caption(f":material/cloud_off: {said}: the last values that could be read" if stale else said)
+            st.caption(f":material/cloud_off: {said}: the last values read" if stale else said)
             st.space("stretch")
             for link in tiles.links_to_requests(reading.value):
                 tiles.draw_link(link)
@@ -119,7 +119,7 @@ def _first_steps() -> None:
         )
     if not workers and queries.queue_refusal().value is None:
         st.caption(
-            f"The replay runs on a worker, and none is alive. Start a pool: `{START_WORKERS}`", text_alignment="center"
+            f"The replay needs a worker, and none is alive. Start workers: `{START_WORKERS}`", text_alignment="center"
         )
     actions.show_last("replay")
 

@@ -145,8 +145,8 @@ def nothing_found(chosen: Filters) -> None:
         )
         return
     text = (
-        "An entry appears when a request is answered by the provider and may be kept. Ask something, or add answers "
-        "below."
+        "An entry appears when the provider answers a request and the answer may be stored. Ask a question, or add "
+        "answers below."
     )
     others = [name for name in queries.namespaces() if name != chosen.namespace]
     if others:

@@ -23,14 +23,14 @@ from pages.components.shell.permissions import read_only
 
 LOOKS: dict[Level, tuple[str, Colour, str]] = {
     Level.OK: (":material/check_circle:", "green", "in order"),
-    Level.WARNING: (":material/warning:", "orange", "worth a look"),
+    Level.WARNING: (":material/warning:", "orange", "to check"),
     Level.ERROR: (":material/error:", "red", "wrong"),
 }
 _column = st.column_config
 _CHECK_COLUMNS = {
     "asked": _column.TextColumn("Asked", width=330),
-    "must be": _column.TextColumn("Must be", width=150),
-    "was": _column.TextColumn("Was", width=150),
+    "must be": _column.TextColumn("Expected", width=150),
+    "was": _column.TextColumn("Found", width=150),
     "result": _column.TextColumn("Result", width=90),
 }
 _SETTING_COLUMNS = {
@@ -85,7 +85,7 @@ def _findings(looked: Looked) -> None:
                     icon, colour, word = LOOKS[level]
                     st.badge(f"{len(found[level])} {word}", icon=icon, color=colour)
         st.caption(_when(looked), width="stretch")
-        st.button("Look again", key="look_again", icon=":material/refresh:", on_click=_look_again)
+        st.button("Check again", key="look_again", icon=":material/refresh:", on_click=_look_again)
     for level in (Level.ERROR, Level.WARNING):
         for finding in found[level]:
             with st.container(border=True, gap="xxsmall"):
@@ -98,7 +98,7 @@ def _findings(looked: Looked) -> None:
 
 def _when(looked: Looked) -> str:
     at, outside_at = looked.diagnosis.at, looked.outside_at
-    words = f"Looked at {clock(at)}, and every {CHECKUP_SECONDS:.0f} seconds"
+    words = f"Checked at {clock(at)}, and every {CHECKUP_SECONDS:.0f} seconds"
     if at - outside_at > CHECKUP_SECONDS:
         asked = "provider and embedder were" if context.services().semantic else "the provider was"
         words += f"; {asked} asked at {clock(outside_at)}"
@@ -122,7 +122,7 @@ def _server() -> None:
     st.subheader("Store", anchor=False)
     store: StoreInfo | None = state().store
     if store is None:
-        st.caption("Unknown: it has not answered yet.")
+        st.caption("Unknown: the store has not answered yet.")
         return
     limit = (
         f"of {size(store.max_bytes)}" if store.max_bytes else "no limit" if store.used_bytes is not None else UNKNOWN
@@ -139,7 +139,7 @@ def _server() -> None:
 
 
 _KEPT = {
-    Persistence.UNKNOWN: "not known how they are kept",
+    Persistence.UNKNOWN: "unknown whether kept on disk",
     Persistence.NOTHING: "not kept on disk",
     Persistence.SNAPSHOTS: "kept by snapshots",
     Persistence.LOG: "kept on disk",
@@ -156,7 +156,9 @@ def _replication(store: StoreInfo) -> str:
 
 def _self_test() -> None:
     st.subheader("Isolation self-test", anchor=False)
-    st.caption("Stores a test entry in one scope; looks for it there, from other scopes, and after its invalidation.")
+    st.caption(
+        "Stores a test entry in one scope, then looks for it there, from other scopes, and after its invalidation."
+    )
     st.button(
         "Run the self-test",
         key="self_test",
@@ -217,7 +219,7 @@ def _settings(diagnosis: Diagnosis) -> None:
         }
         for setting in diagnosis.settings
     ]
-    only = st.toggle("Only those that are set", key="only_set")
+    only = st.toggle("Only what is set", key="only_set")
     table = pd.DataFrame([row for row in rows if not only or row["from"] == "set"], columns=list(rows[0]))
     st.dataframe(
         table, column_config=_SETTING_COLUMNS, hide_index=True, key="settings", placeholder="", alt="Effective settings"

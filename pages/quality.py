@@ -57,7 +57,7 @@ def figures_and_review(view: EvidenceView) -> None:
     above, below = st.container(), st.container()
     with below:  # first: the next pair need not wait for the figures
         st.subheader("Review", anchor=False)
-        st.caption("Each pair that you check outweighs the judge's label, and shows how far the judge can be trusted.")
+        st.caption("Your label on a pair counts before the judge's, and shows whether the judge can be trusted.")
         review(view.namespace)
     with above:
         figures(view)
@@ -86,14 +86,14 @@ def empty(view: EvidenceView) -> None:
         listed = ", ".join(named(one.namespace, naming) for one in sorted(others, key=lambda one: -one.lookups)[:5])
         placeholder(
             f":material/hourglass_empty: **No evidence in {named(view.namespace, naming)}**",
-            f"{many(lookups, 'lookup')} of others {'has' if lookups == 1 else 'have'} some: {listed}.",
+            f"Other namespaces have evidence, from {many(lookups, 'lookup')}: {listed}.",
             _all_button,
         )
     elif view.is_everything:
         placeholder(
             ":material/hourglass_empty: **No evidence yet**",
-            "It comes from requests that were not asked before word for word. Ask one question in two wordings in the "
-            "playground: the near match, and what guards and judge said about it, appear here.",
+            "Evidence comes from requests whose exact words were not asked before. Ask one question in two wordings "
+            "in the playground: the near match appears here, with what the guards and the judge said.",
             _playground_button,
         )
     else:

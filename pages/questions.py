@@ -93,7 +93,7 @@ def heading(report: QuestionReport, under_way: str) -> None:
 def _left_out(report: QuestionReport) -> str:
     parts = [
         f"{number(count)} {what}"
-        for count, what in ((report.unread, "it could not read"), (report.left_out, "were more than that"))
+        for count, what in ((report.unread, "could not be read"), (report.left_out, "did not fit"))
         if count
     ]
     return f"; last time {', '.join(parts)}" if parts else ""
@@ -103,7 +103,7 @@ def empty(report: QuestionReport, chosen: Chosen) -> None:
     """Draws the page without groups: why, and what to do."""
     words = plain(report.empty)
     if context.services().redis is None:
-        words += " Grouping takes Redis and a worker: start everything with `make run`."
+        words += " Grouping needs Redis and a worker: start everything with `make run`."
     elif chosen.namespace or chosen.model:
         words += " Or choose another namespace or model above."
     placeholder(":material/bubble_chart: **No groups**", words)

@@ -55,7 +55,7 @@ def page() -> None:
             value=False,
             key="requests_live",
             bind="query-params",
-            help="Reads new requests every few seconds.",
+            help="Read new requests every few seconds.",
             disabled=view.window.has_ended,
         )
     live = live and not view.window.has_ended
@@ -92,8 +92,8 @@ def find_field() -> str | None:
         persist_state="session",
         type="search",
         placeholder="Prompt, user, key or id",
-        help="Looked for in the beginning of the prompt, the user, the request id, the caller and the key, as far as "
-        "they are kept. Case does not count.",
+        help="Searches the start of the prompt, the user, the request id, the caller and the key, where they are "
+        "kept. Case does not count.",
         max_chars=MAX_TEXT,
         icon=":material/search:",
         width=260,
@@ -175,18 +175,18 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
 def _read_at(reading: Reading[Any], count: int, *, waits: bool) -> None:
     """Draws how many there are, when they were read, and the button that reads them again."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{many(count, 'request')}, the latest first.", width="content")
+        st.caption(f"{many(count, 'request')}, newest first.", width="content")
         st.button(
             f"Read at {clock(reading.read_at)}",
             key="requests-refresh",
             icon=":material/refresh:",
             type="tertiary",
-            help="Reads them again. Until then the rows stay as they are.",
+            help="Read them again. Until then the rows stay as they are.",
             on_click=look_again,
             args=(HELD,),
         )
         if waits:
-            st.caption("Live waits while a row is selected.", width="content")
+            st.caption("Live pauses while a row is selected.", width="content")
 
 
 def _below(table: pd.DataFrame, listed: list[tuple[RequestRecord, str | None]], *, is_chosen: bool) -> None:
@@ -196,10 +196,10 @@ def _below(table: pd.DataFrame, listed: list[tuple[RequestRecord, str | None]], 
         )
         if len(listed) == queries.MOST_REQUESTS:
             st.button(
-                "Older ones", key="older", icon=":material/history:", on_click=_show_before, args=(listed[-1][0].at,)
+                "Show older", key="older", icon=":material/history:", on_click=_show_before, args=(listed[-1][0].at,)
             )
         if not is_chosen:
-            st.caption("Select a row to see all of a request.", width="content")
+            st.caption("Select a row to see the whole request.", width="content")
 
 
 def _show_before(at: float) -> None:
@@ -208,7 +208,7 @@ def _show_before(at: float) -> None:
 
 def nothing_found(where: RequestFilter) -> None:
     """Draws the page without a match: what to do instead."""
-    text = f"The log keeps the latest {KEEP:,} requests, at most a week. Choose a longer range, or other filters."
+    text = f"The log keeps the latest {KEEP:,} requests, for a week at most. Choose a longer range, or other filters."
     settings = context.services().settings
     if where.text and not settings.record_prompts:
         text += " Prompts are not kept (`ENCORE_RECORD_PROMPTS`)."
@@ -242,11 +242,11 @@ def detail(record: RequestRecord, answer: str | None) -> None:
             st.caption("Prompt")
             st.code(visible(record.prompt), language=None, wrap_lines=True)
         if answer is not None:
-            st.caption("Answer" if len(answer) < MAX_ANSWER else "The beginning of its answer")
+            st.caption("Answer" if len(answer) < MAX_ANSWER else "Start of its answer")
             with st.container(border=True, height="content" if len(answer) < 600 else 220):
                 show_answer(answer)
         elif record.got_answer_at_key:
-            st.caption("The answer that it got no longer stands at its key.")
+            st.caption("The answer that it got is no longer stored.")
         with st.container(horizontal=True, gap="small"):
             _links(record)
         st.caption(sentence(" · ".join(_facts(record))), help=told(record.namespace, queries.naming()))
@@ -282,7 +282,7 @@ def _facts(record: RequestRecord) -> list[str]:
     if record.provider_ms:
         facts.append(f"provider {milliseconds(record.provider_ms)}")
     if record.kind is OutcomeKind.ERROR and record.reason:
-        facts.append(f"raised {literal(record.reason)}")
+        facts.append(f"error {literal(record.reason)}")
     if record.similarity is not None:
         facts.append(f"similarity {record.similarity:.3f}")
     if record.ttl_class:

@@ -31,8 +31,8 @@ def body(chosen: Chosen) -> None:
     if not any(month.requests for month in found.months) and not found.total_usd:
         narrowed = chosen.namespace or chosen.model
         placeholder(
-            ":material/savings: **Nothing was counted yet**",
-            "No month has a request of this namespace and model. Choose others above."
+            ":material/savings: **Nothing has been counted yet**",
+            "No month has a request for this namespace and model. Choose others above."
             if narrowed
             else "Savings appear with the first requests: every answer from the cache saves what it had cost. Send a "
             "prompt twice in the playground to see it.",

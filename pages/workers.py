@@ -74,19 +74,19 @@ def overview() -> None:
     if not found.value and (refusal := queries.queue_refusal().value) is not None:
         placeholder(
             ":material/hourglass_empty: **Workers wait**",
-            f"Redis refuses writes: {refusal.cause}. They go on by themselves when it takes writes again.",
+            f"Redis refuses writes: {refusal.cause}. They continue by themselves when it takes writes again.",
         )
         return
     if not found.value:
         placeholder(
             ":material/engineering: **No worker**",
             "Lookups and invalidations work without one: hidden answers stay hidden, but their memory is not freed. "
-            "Start a pool with this command:",
+            "Start workers with this command:",
             _start_command,
         )
         return
     st.dataframe(
-        tables.workers(found.value, time.time()),
+        tables.in_figures(tables.workers(found.value, time.time())),
         column_config=tables.WORKER_COLUMNS,
         hide_index=True,
         key="workers",
@@ -116,7 +116,7 @@ def _controls(now: QueueView) -> None:
     may = context.actor().may(Action.MANAGE_WORKERS)
     if now.suspended:
         st.button(
-            "Let workers take jobs",
+            "Resume all workers",
             key="resume",
             icon=":material/play_arrow:",
             disabled=not may,

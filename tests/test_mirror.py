@@ -151,7 +151,6 @@ ELSEWHERE = {
     "pages/components/display/invalidation_states.py": "tests/pages/test_invalidations.py",
     "pages/components/display/links.py": "tests/pages/test_drilling.py",
     "pages/components/display/placeholder.py": "tests/pages/test_dashboard.py",
-    "pages/components/display/tables.py": "tests/pages/test_workers.py",
     "pages/components/display/tiles.py": "tests/pages/test_dashboard.py",
     "pages/components/entries/detail.py": "tests/pages/test_entries.py",
     "pages/components/entries/filters.py": "tests/pages/test_entries.py",

@@ -30,7 +30,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes; else ENCORE_WORKERS (2).")
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes. Default: ENCORE_WORKERS (2).")
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 @click.pass_context

@@ -15,10 +15,10 @@ from workers.queue import JobQueue, JobState, JobView
 
 
 @click.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def jobs(context: click.Context, as_json: bool) -> None:
-    """List jobs; stop, retry or delete one; suspend or resume all workers. Without a subcommand: the list."""
+    """List jobs; stop, retry or delete one; pause or resume all workers. Without a subcommand: the list."""
     if context.invoked_subcommand is not None:
         if as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
@@ -37,7 +37,7 @@ def _queue(shell: Shell) -> JobQueue:
 @click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 def listing(shell: Shell, state: str | None, limit: int) -> int:
-    """List the jobs, the latest first."""
+    """List the jobs, newest first."""
     found = _queue(shell).jobs(JobState(state) if state else None, limit)
     rows = [
         (
@@ -77,7 +77,7 @@ def retry(shell: Shell, job_id: str) -> int:
 @command(jobs)
 @click.argument("job_id", metavar="ID")
 def delete(shell: Shell, job_id: str) -> int:
-    """Delete a job that does not run. What it has done is not undone."""
+    """Delete a job that does not run. What it has done stays."""
     queue, trail = _queue(shell), shell.trail
     queue.delete(job_id, actor=trail)
     return _answer(shell, trail, {"deleted": job_id}, "Deleted.")
@@ -85,7 +85,7 @@ def delete(shell: Shell, job_id: str) -> int:
 
 @command(jobs)
 def suspend(shell: Shell) -> int:
-    """Suspend all workers: they finish their jobs and take no new ones."""
+    """Pause all workers: they finish their jobs and take no new ones."""
     queue, trail = _queue(shell), shell.trail
     queue.suspend(actor=trail)
     return _answer(shell, trail, {"suspended": True}, "Workers take no new jobs.")
@@ -93,7 +93,7 @@ def suspend(shell: Shell) -> int:
 
 @command(jobs)
 def resume(shell: Shell) -> int:
-    """Let suspended workers take jobs again."""
+    """Resume all workers: they take jobs again."""
     queue, trail = _queue(shell), shell.trail
     queue.resume(actor=trail)
     return _answer(shell, trail, {"suspended": False}, "Workers take jobs again.")
@@ -102,7 +102,7 @@ def resume(shell: Shell) -> int:
 @command(jobs)
 @click.argument("namespace")
 def sweep(shell: Shell, namespace: str) -> int:
-    """Queue the sweep of what is due in a namespace, also where the last one failed or was stopped."""
+    """Queue the sweep of a namespace, also where the last one failed or was stopped."""
     job = _queue(shell).enqueue_sweep(namespace, actor=shell.actor)
     shell.answer(_plain(job), f"Queued: {job.id}.")
     return Exit.OK

@@ -181,7 +181,9 @@ class Pool:
             logger.warning("worker %s ended (%s): another one is started", name, process.exitcode)
         if failed_before or not self._are_failing:
             return False
-        click.echo("workers  keep ending as soon as they start: nothing is swept, no schedule runs; their log says why")
+        click.echo(
+            "workers  keep stopping right after they start: nothing is swept, no schedule runs; their log says why"
+        )
         return True
 
     def _count(self) -> int:

@@ -55,7 +55,7 @@ def actor_of(claims: Mapping[str, Any], rules: RoleRules, *, now: float) -> Acto
     if issued_at is None or issued_at > now + SKEW_SECONDS:
         return Actor(name=name, role=Role.NONE, refusal="The provider does not say when you logged in: log in again")
     if now >= issued_at + rules.login_seconds:
-        return Actor(name=name, role=Role.NONE, refusal="Your login has ended, as it does after a while: log in again")
+        return Actor(name=name, role=Role.NONE, refusal="Your login has expired: log in again")
     given = [rules.values.get(value, Role.NONE) for value in _values(claims, rules.claim)]
     if address:
         domain = address[address.rindex("@") :]

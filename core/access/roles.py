@@ -29,7 +29,7 @@ class Role(IntEnum):
 
 
 class Action(StrEnum):
-    """An act that needs a role. The value completes the sentence "… takes the role operator"."""
+    """An act that needs a role. The value completes the sentence "… needs the role operator"."""
 
     LOOK = "looking at the console"
     ASK = "sending prompts"
@@ -40,8 +40,8 @@ class Action(StrEnum):
     UNDO = "undoing an invalidation"
     BYPASS = "turning the bypass switch"
     SWEEP = "starting a sweep"
-    END_HOLD = "ending the time for undo"
-    END_HOLD_ALL = "ending the time for undo of more than a tenth of a namespace"
+    END_HOLD = "ending the time to undo"
+    END_HOLD_ALL = "ending the time to undo of more than a tenth of a namespace"
     SCHEDULE = "changing schedules"
     SCHEDULE_ALL = "scheduling the invalidation of more than a tenth of a namespace"
     EDIT_ENTRIES = "changing entries"
@@ -51,7 +51,7 @@ class Action(StrEnum):
     PUBLISH_UNSUPPORTED = "publishing a threshold that labels do not support"
     MARK = "marking moments on charts"
     MANAGE_JOBS = "changing jobs"
-    MANAGE_WORKERS = "suspending or resuming workers"
+    MANAGE_WORKERS = "pausing or resuming workers"
 
 
 REQUIRED: Mapping[Action, Role] = {
@@ -101,7 +101,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         if self.refusal:
             raise AccessDenied(self.refusal)
         raise AccessDenied(
-            f"{action.value} takes the role {REQUIRED[action].word}; {self.name} has the role {self.role.word}"
+            f"{action.value} needs the role {REQUIRED[action].word}; {self.name} has the role {self.role.word}"
         )
 
 

@@ -157,7 +157,7 @@ def require_room(record: InvalidationRecord, *, listed: bool) -> None:
         )
     if record.active >= MOST_ACTIVE:
         raise InvalidationRefused(
-            f"{MOST_ACTIVE:,} invalidations are active in this namespace; see that workers sweep them"
+            f"{MOST_ACTIVE:,} invalidations are active in this namespace; check that workers sweep them"
         )
 
 

@@ -92,7 +92,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         self._check_age()
         self._check_words()
         if self.user is not None and not (isinstance(self.user, str) and _PSEUDONYM.fullmatch(self.user)):
-            raise InvalidInput("user", "is no pseudonym; Criteria.from_names makes it of a user's name")
+            raise InvalidInput("user", "is not a pseudonym; Criteria.from_names makes one of a user's name")
         if self.key is not None and parse_readable_key(self.key) is None:
             raise InvalidInput("key", "is not a key of this cache; it looks like 0-9f86d081... (64 hex digits)")
         self._check_encodable()
@@ -211,7 +211,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         if isinstance(plain, dict) and (
             unknown := plain.keys() - {field.name for field in msgspec.structs.fields(cls)}
         ):
-            raise InvalidInput(str(min(unknown, key=str)), "is no field of the criteria")
+            raise InvalidInput(str(min(unknown, key=str)), "is not a field of the criteria")
         try:
             return msgspec.convert(plain, cls)
         except InvalidInput:

@@ -18,15 +18,15 @@ from .shell import Exit, Shell, cli, command
     type=click.IntRange(1, 100_000),
     default=50,
     show_default=True,
-    help="Number of records, the latest first.",
+    help="Number of records, newest first.",
 )
-@click.option("--actor", help="Only records of this actor.")
+@click.option("--actor", help="Only records of this person or program.")
 @click.option("--action", help="One action, or all of a kind: invalidate., schedule., threshold., entry., job.")
-@click.option("--programs", "machines", is_flag=True, help="What programs did to answers: a log of its own.")
-@click.option("--before", "before_id", help="Go on before the record with this id.")
-@click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All fields, for spreadsheets or programs.")
+@click.option("--programs", "machines", is_flag=True, help="Show what programs did to answers: a log of its own.")
+@click.option("--before", "before_id", help="Continue before the record with this id.")
+@click.option("--export", type=click.Choice(["csv", "jsonl"]), help="Print all fields, for spreadsheets or programs.")
 def audit(shell: Shell, limit: int, export: str | None, **filters: Any) -> int:
-    """Show who did what, when, and with which result, the latest first."""
+    """Show who did what, when, and with which result, newest first."""
     page = shell.shared.audit.page(limit, **filters)
     found = page.records
     if export is not None:

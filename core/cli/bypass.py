@@ -13,10 +13,10 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @command(cli)
 @namespace_option
 @click.option("--everything", is_flag=True, help="All namespaces instead of one.")
-@click.option("--on/--off", "on", default=None, help="Turn it on or off; with neither, list where it is on.")
+@click.option("--on/--off", "on", default=None, help="Turn it on or off. With neither, list where it is on.")
 @click.option("--note", default="", help="The reason, shown to other operators.")
 def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | None, note: str) -> int:
-    """Have requests of a namespace go straight to the provider, or list where they do.
+    """Send requests of a namespace straight to the provider, or list where they are.
 
     For when an invalidation is refused because Redis takes no writes: this works even then. Every process obeys when
     it returns, which takes a second. Nothing is deleted: turned off, what is stored is served again.
@@ -52,7 +52,7 @@ def bypass(shell: Shell, namespace: str | None, everything: bool, on: bool | Non
     text = f"Requests of {_whose(shell, turned)} {'bypass' if on else 'use'} the cache, in every process."
     if not turned.kept:
         text += (
-            "\nRedis takes no writes, so it keeps this in memory only for now. If it restarts while no other "
+            "\nRedis takes no writes, so it keeps this in memory only for now. If Redis restarts while no other "
             "process of Encore runs, turn the switch again."
         )
     shell.answer(msgspec.to_builtins(turned), text)

@@ -24,7 +24,7 @@ SHOWN_THRESHOLDS = (0.99, 0.97, 0.95, 0.925, 0.9, 0.875, 0.85, 0.8, 0.75, 0.7)
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
 @namespace_option
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def calibrate(context: click.Context, namespace: str | None, as_json: bool) -> None:
     """Show how often near matches are wrong, label them, and publish thresholds. Without a subcommand: the report."""
@@ -41,7 +41,7 @@ def _namespace(shell: Shell, namespace: str | None) -> str:
 
 @command(calibrate)
 @namespace_option
-@click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
+@click.option("--since", type=DURATION, help="How far back. Default: everything that is kept.")
 def report(shell: Shell, namespace: str | None, since: float | None) -> int:
     """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
     begin = None if since is None else shell.shared.clock() - since
@@ -55,7 +55,7 @@ def report(shell: Shell, namespace: str | None, since: float | None) -> int:
 def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
     rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
-    needed = ", ".join(f"{count} for {budget}" for budget, count in found.still_needed.items())
+    needed = ", ".join(f"{count} for {budget.replace('%', ' %')}" for budget, count in found.still_needed.items())
     rows = [
         ("Namespace", shell.named(found.namespace)),
         ("In force", _threshold_words(found.threshold)),
@@ -67,13 +67,13 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
         ("Judge", f"{rulings or 'never asked'}; p95 {milliseconds(judging.p95_ms)}"),
         (
             "Judging cost",
-            f"{money(judging.cost_usd)}, saved {money(judging.saved_usd)} at first hits alone",
+            f"{money(judging.cost_usd)}, saved {money(judging.saved_usd)}, repeats not counted",
         ),
         (
             "Hedging",
             (
-                f"{hedging.dropped} provider calls dropped for a judge's yes, {money(hedging.cost_usd)} (of all "
-                "namespaces, in 30 days at most)"
+                f"{hedging.dropped} provider calls dropped because the judge approved, {money(hedging.cost_usd)} (of "
+                "all namespaces, in 30 days at most)"
             ),
         ),
         ("Agreement", _agreement(found)),
@@ -91,11 +91,11 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
             )
             for point in points
         ]
-        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95%)")
+        header = ("Served from", "Of labelled pairs", "Labels", "Wrong", "At most wrong (95 %)")
         lines += [words.table(table, header=header), ""]
     for proposal in found.proposals:
         proposed = "no threshold" if proposal.threshold is None else f"{proposal.threshold:.3f}"
-        lines.append(f"Within {proposal.budget:.0%}: {proposed} ({proposal.reason})")
+        lines.append(f"Within {share(proposal.budget, 0)}: {proposed} ({proposal.reason})")
     return "\n".join(lines)
 
 
@@ -105,16 +105,16 @@ def _false_hits(found: EvidenceReport) -> str:
         return "nothing is served without the judge"
     if not point.labels:
         return "unknown: no label at or above the threshold"
-    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95% confidence"
+    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95 % confidence"
 
 
 def _agreement(found: EvidenceReport) -> str:
     agreement = found.agreement
     if not agreement.pairs:
-        return "unknown: no pair has a label of both"
+        return "unknown: no pair is labelled by both"
     return (
-        f"{agreement.agreed} of {agreement.pairs} pairs; {agreement.false_yes} times the judge said yes wrongly, "
-        f"at most {share(agreement.bound)} of its yeses"
+        f"{agreement.agreed} of {agreement.pairs} pairs; the judge approved {agreement.false_yes} wrongly, at most "
+        f"{share(agreement.bound)} of what it approved"
     )
 
 
@@ -129,10 +129,10 @@ def _threshold_words(threshold: Threshold) -> str:
 
 @command(calibrate)
 @namespace_option
-@click.option("--labelled/--unlabelled", default=None, help="Only those with, or without a label.")
+@click.option("--labelled/--unlabelled", default=None, help="Only pairs with, or without, a label.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 def pairs(shell: Shell, namespace: str | None, labelled: bool | None, limit: int) -> int:
-    """List near matches, the latest first."""
+    """List near matches, newest first."""
     found = shell.shared.evidence.pairs(_namespace(shell, namespace), limit=limit, is_labelled=labelled)
     rows = [
         (
@@ -179,7 +179,7 @@ def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | No
         shell.answer(msgspec.to_builtins(known), _labelled_words(known))
         return Exit.OK
     if shell.as_json:
-        raise click.UsageError("Give a PAIR: going through them needs a person.")
+        raise click.UsageError("Give a PAIR: only a person at a terminal can go through them.")
     count = 0
     for waiting in services.evidence.pairs(_namespace(shell, namespace), limit=200, is_labelled=False):
         shell.say(f"\nasked:  {_shown(waiting.question)}\nstored: {_shown(waiting.stored)}")
@@ -197,15 +197,15 @@ def _labelled_words(pair: Pair) -> str:
     if pair.operator_label or not pair.served:
         return "Noted."
     return (
-        "Noted. The wrong answer was served, and may be again: hide it with\n"
-        f"  python -m core invalidate --key {pair.question_key} --namespace {pair.namespace}"
+        "Noted. The wrong answer was served, and may be again. Hide it:\n  python -m core invalidate --key "
+        f"{pair.question_key} --namespace {pair.namespace}"
     )
 
 
 @command(calibrate)
 @namespace_option
 @click.option("--threshold", "thresholds", type=click.FloatRange(0, 1, min_open=True), multiple=True)
-@click.option("--since", type=DURATION, help="How far back; else everything that is kept.")
+@click.option("--since", type=DURATION, help="How far back. Default: everything that is kept.")
 def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], since: float | None) -> int:
     """Replay recorded lookups at other thresholds: what would have hit without a judge, how often wrongly, and what it
     would have saved. With one --threshold also the pairs labelled wrong that would have been served."""
@@ -223,7 +223,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
         )
         for point in points
     ]
-    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95%)", "Would save")
+    header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95 %)", "Would save")
     wrong = {
         point.threshold: evidence.wrong_hits(_namespace(shell, namespace), point.threshold, since=begin)
         for point in points
@@ -250,9 +250,11 @@ def _wrong_words(one: WrongHit) -> str:
 
 @command(calibrate)
 @namespace_option
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine to serve from without a judge.")
-@click.option("--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine to ask the judge from.")
-@click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Else the one in force.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which to serve without the judge."
+)
+@click.option("--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which the judge is asked.")
+@click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Default: the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
 @click.option("--unsupported", is_flag=True, help="Publish it even if labels do not support it.")
 @click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
@@ -291,7 +293,7 @@ def publish(
 @command(calibrate)
 @namespace_option
 def versions(shell: Shell, namespace: str | None) -> int:
-    """List all thresholds ever published, the latest first."""
+    """List all thresholds ever published, newest first."""
     found = shell.shared.thresholds.versions(_namespace(shell, namespace))
     rows = [
         (
@@ -307,7 +309,7 @@ def versions(shell: Shell, namespace: str | None) -> int:
     header = ("Version", "When", "Act", "Who", "Threshold", "Note")
     shell.answer(
         [msgspec.to_builtins(one) for one in found],
-        words.table(rows, header=header) if rows else "None was published: what is configured is in force.",
+        words.table(rows, header=header) if rows else "No threshold was published: the configured one is in force.",
     )
     return Exit.OK
 
@@ -331,15 +333,15 @@ def _published_words(namespace: str, published: Published) -> str:
 @command(cli)
 @click.argument("file", type=click.File(encoding="utf-8"))
 @namespace_option
-@click.option("--model", help="For lines that name none; else ENCORE_DEFAULT_MODEL.")
+@click.option("--model", help="For lines that name none. Default: ENCORE_DEFAULT_MODEL.")
 @click.option("--system", help="The system message of the requests, for lines that have none.")
-@click.option("--ttl", type=DURATION, help="For lines that say none; else by kind of question.")
+@click.option("--ttl", type=DURATION, help="For lines that give none. Default: by kind of question.")
 def seed(
     shell: Shell, file: IO[str], namespace: str | None, model: str | None, system: str | None, ttl: float | None
 ) -> int:
     """Store questions whose answers are known.
 
-    FILE has a JSON object a line: "question" and "answer", and if you like "variants", "model", "system",
+    FILE has one JSON object per line: "question" and "answer", and optionally "variants", "model", "system",
     "parameters", "ttl" (seconds) and "tags". They answer requests with the same model, system message and parameters.
     """
     seeds = read_seeds(file)

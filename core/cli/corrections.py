@@ -39,13 +39,13 @@ def _corrections(shell: Shell) -> Corrections:
 @command(cli)
 @click.argument("key")
 @namespace_option
-@click.option("--answer", help="The right answer; else it is read from the standard input.")
+@click.option("--answer", help="The right answer. Default: read from standard input.")
 @click.option("--pin", is_flag=True, help="Pin it too: workers keep it fresh until it is unpinned.")
 @REASON
 def correct(shell: Shell, key: str, namespace: str | None, answer: str | None, pin: bool, reason: str) -> int:
     """Put the right answer in the place of the one at KEY. Its question, tags, TTL and pin stay as they are.
 
-    From the moment it returns nobody gets the answer of before, which is then its first version.
+    When it returns, the old answer is no longer served; it is kept as a version.
     """
     where = shell.namespace(namespace)
     text = sys.stdin.read() if answer is None else answer
@@ -64,10 +64,10 @@ def _corrected(shell: Shell, namespace: str, key: str, done: str) -> int:
 @command(cli)
 @click.argument("key")
 @namespace_option
-@click.option("--restore", type=click.IntRange(1), help="Put this one in its place again: 1 is the latest.")
+@click.option("--restore", type=click.IntRange(1), help="Put this version back in its place: 1 is the latest.")
 @REASON
 def versions(shell: Shell, key: str, namespace: str | None, restore: int | None, reason: str) -> int:
-    """List what stood at KEY before it was corrected, the latest first, or restore one. Exit status 3 for none."""
+    """List what stood at KEY before it was corrected, newest first, or restore one. Exit status 3 for none."""
     where = shell.namespace(namespace)
     found = _found(shell, where, key)
     known = versions_of(found.entry)
@@ -99,14 +99,14 @@ def versions(shell: Shell, key: str, namespace: str | None, restore: int | None,
 @namespace_option
 @click.option("--everywhere/--here", default=True, show_default=True, help="In all namespaces, or in this one.")
 @click.option("--invalidate", is_flag=True, help="Invalidate these together with the answer at KEY.")
-@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--yes", is_flag=True, help="Apply it without asking.")
 @REASON
 def elsewhere(
     shell: Shell, key: str, namespace: str | None, everywhere: bool, invalidate: bool, yes: bool, reason: str
 ) -> int:
     """Find the question of KEY in other scopes, under other models and in other namespaces, and what keeps them apart.
 
-    With --invalidate all of them are invalidated, each to be undone by itself. Exit status 3 when it stands nowhere
+    With --invalidate all of them are invalidated; each can be undone by itself. Exit status 3 when it stands nowhere
     else, 1 when not all could be invalidated.
     """
     where = shell.namespace(namespace)
@@ -159,7 +159,7 @@ def _elsewhere_words(looked: Elsewhere) -> str:
         )
         for one in looked.found
     ]
-    said = f"Of {looked.looked_through:,} entries: {words.text(looked.in_words, 300)}."
+    said = f"Searched {looked.looked_through:,} entries: {words.text(looked.in_words, 300)}."
     table = words.table(rows, header=("Key", "Namespace", "Model", "Scope", "Differs in")) if rows else ""
     return f"{table}\n{said}" if rows else said
 
@@ -168,5 +168,5 @@ def _together_words(done: Together) -> str:
     lines = [f"{len(done.done)} of {done.asked} hidden. To undo one: python -m core undo ID"]
     lines += [f"  {one.id}  {words.text(one.namespace, 24)}  {(one.criteria.key or '')[:14]}…" for one in done.done]
     if done.problem:
-        lines.append(f"It ended there: {done.problem}.")
+        lines.append(f"It stopped there: {done.problem}.")
     return "\n".join(lines)

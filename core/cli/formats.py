@@ -29,7 +29,9 @@ class Duration(click.ParamType[float]):
             return 0.0
         found = _DURATION.fullmatch(str(value).strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no duration: give a number with a unit, e.g. 45s, 30m, 12h, 7d or 2w.", param, ctx)
+            self.fail(
+                f"{value!r} is not a duration: give a number with a unit, e.g. 45s, 30m, 12h, 7d or 2w.", param, ctx
+            )
         seconds = float(found[1]) * _UNITS[found[2]]
         if seconds > LONGEST_SECONDS:
             self.fail("that is more than ten years.", param, ctx)

@@ -53,8 +53,8 @@ def _diagnosis_words(diagnosis: Diagnosis) -> str:
 @namespace_option
 @click.option("--window", type=DURATION, default="24h", show_default=True, help="How far back.")
 @click.option("--model", help="Only this model.")
-@click.option("--by", type=click.Choice(["model", "namespace"]), help="One line for each.")
-@click.option("--changed", is_flag=True, help="What changed the hit rate against the window before.")
+@click.option("--by", type=click.Choice(["model", "namespace"]), help="Print one line for each.")
+@click.option("--changed", is_flag=True, help="Show what changed the hit rate against the window before.")
 def stats(
     shell: Shell,
     namespace: str | None,
@@ -94,7 +94,7 @@ def stats(
 
 def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
     if not found.now.count:
-        lines = [f"No lookups in the last {duration(window)}, but for the latest seconds."]
+        lines = [f"No lookups in the last {duration(window)}, not counting the latest seconds."]
     else:
         before = "no lookups"
         if found.change is not None:
@@ -117,7 +117,7 @@ def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: fl
         if one.apart.system_prompt is not None:
             lines += [f"  {words.text(text, 200)}" for text in one.apart.system_prompt]
     if scopes.told:
-        lines += ["", f"Scopes are of the latest {many(scopes.looked_at, 'request')}."]
+        lines += ["", f"Scopes are counted in the latest {many(scopes.looked_at, 'request')}."]
     return "\n".join(lines)
 
 
@@ -145,7 +145,7 @@ def _summary_words(summary: Summary, window: float) -> str:
 @command(cli)
 @click.argument("prompt")
 @namespace_option
-@click.option("--model", help="The model the request names; else ENCORE_DEFAULT_MODEL.")
+@click.option("--model", help="The model that the request names. Default: ENCORE_DEFAULT_MODEL.")
 @click.option("--system", help="A system message before the prompt.")
 @click.option(
     "--strategy", type=click.Choice([strategy.value for strategy in CacheStrategy]), help="How far a lookup may go."
@@ -191,11 +191,11 @@ def _word(value: Any) -> str:
 
 @command(cli)
 @namespaces_option
-@click.option("--search", default="", help="Text in the prompt, case does not count.")
-@click.option("--model", help="Only of this model.")
+@click.option("--search", default="", help="Text in the prompt; case does not count.")
+@click.option("--model", help="Only this model.")
 @click.option("--tag", "tags", multiple=True, help="Only with one of these tags; repeatable.")
 @click.option("--older-than", type=DURATION, help="Only entries stored longer ago, e.g. 7d.")
-@click.option("--invalidated", is_flag=True, help="Also those that are hidden and not yet deleted.")
+@click.option("--invalidated", is_flag=True, help="Also entries that are hidden and not yet deleted.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 def entries(
     shell: Shell,
@@ -207,7 +207,7 @@ def entries(
     invalidated: bool,
     limit: int,
 ) -> int:
-    """List stored answers, or search them, the newest first. Exit status 3 when there are none.
+    """List stored answers, or search them, newest first. Exit status 3 when there are none.
 
     With --all-namespaces it says how many each has and how many of them match, and lists the newest of those.
     """
@@ -272,12 +272,12 @@ def _entry_words(found: Iterable[FoundEntry], now: float) -> str:
 
 @command(cli)
 @namespace_option
-@click.option("--find", default="", help="Only tags with this in them, in any case.")
+@click.option("--find", default="", help="Only tags that contain this; case does not count.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 def tags(shell: Shell, namespace: str | None, find: str, limit: int) -> int:
-    """List the tags that stored answers have, those of most entries first. Exit status 3 when there are none.
+    """List the tags that stored answers have, the most used first. Exit status 3 when there are none.
 
-    Of a large namespace a part is looked at, for some seconds; the answer says how much.
+    In a large namespace it searches a part, for some seconds, and says how much.
     """
     services = shell.shared
     slots = [Slot(shell.namespace(namespace), bucket) for bucket in range(services.settings.buckets)]

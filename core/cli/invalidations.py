@@ -133,10 +133,12 @@ class InvalidateOptions(msgspec.Struct, frozen=True, kw_only=True):
 @namespaces_option
 @selecting
 @click.option("--key", help="One entry, by its key.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be hidden.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would hide.")
 @click.option("--yes", is_flag=True, help="Apply it without asking.")
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
-@click.option("--hold", type=DURATION, help="How long it can be undone; 0: sweep at once. Else ENCORE_HOLD_SECONDS.")
+@click.option(
+    "--hold", type=DURATION, help="How long it can be undone; 0: sweep at once. Default: ENCORE_HOLD_SECONDS."
+)
 @click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
 @click.option("--request-id", help="An id for retries: repeating it changes nothing.")
@@ -147,11 +149,11 @@ def invalidate(shell: Shell, selection: Selection, **given: Any) -> int:
 
     Shows a preview first. On a terminal it then asks, for a typed word where it hides everything or more than a tenth;
     elsewhere it takes --yes or --dry-run. With --dry-run the status is 3 when nothing matches. With --yes it is applied
-    even then: an answer that is being made now is kept out too. With --preview an age counts from the earlier dry run,
-    and the status is 1 when something has changed since.
+    even then: an answer that is being generated now is kept out too. With --preview an age counts from the earlier
+    dry run, and the status is 1 when something has changed since.
 
-    With --all-namespaces it takes an admin, and the status is 1 where some namespaces refuse it; in the others it is in
-    force. A namespace that is made later is not among them.
+    --all-namespaces needs an admin, and the status is 1 where some namespaces refuse it; in the others it is in
+    force. Namespaces made later are not affected.
     """
     options = InvalidateOptions(**given)
     options.check(selection)
@@ -201,8 +203,8 @@ def _apply(
     except WriteRefused as error:
         place = "--everything" if criteria.is_everywhere else f"--namespace {preview.namespace}"
         raise WriteRefused(
-            f"{error}: the invalidation is NOT applied. Until it is, requests can be kept from these answers: "
-            f"python -m core bypass --on {place}"
+            f"{error}: the invalidation is NOT applied. Until it is, turn the bypass switch on to keep these answers "
+            f"from requests: python -m core bypass --on {place}"
         ) from error
 
 
@@ -227,7 +229,7 @@ def _finish(shell: Shell, preview: Preview | None, done: Invalidation, timeout: 
         plain: dict[str, Any] = {"applied": True, "invalidation": plain_invalidation(known)}
         shell.answer(plain | ({"preview": plain_preview(preview)} if preview else {}), "")
     elif timeout is not None:
-        late = f"It is in force, but its sweep has not ended within {duration(timeout)}."
+        late = f"It is in force, but its sweep did not end within {duration(timeout)}."
         click.echo(late if is_late else _invalidation_words(shell, known))
     if is_late or known.state in (InvalidationState.UNDONE, InvalidationState.REFUSED, InvalidationState.PARTLY):
         return Exit.FAILED
@@ -238,7 +240,7 @@ def _wait(shell: Shell, done: Invalidation, timeout: float) -> Invalidation:
     """The invalidation when a worker has swept it, or when the time is up."""
     services = shell.shared
     if services.queue_redis is not None and not WorkerPools(services.queue_redis, clock=services.clock).alive_workers():
-        shell.say("No worker is alive, so nothing is swept. Start one: python -m workers")
+        shell.say("No worker is alive, so nothing is swept. Start workers: python -m workers")
     deadline = time.monotonic() + timeout
     while True:
         known = services.invalidation.find(done.id) or done
@@ -294,7 +296,7 @@ def applied_words(done: Invalidation) -> str:
 @command(cli)
 @click.argument("invalidation_id")
 def undo(shell: Shell, invalidation_id: str) -> int:
-    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was answered again meanwhile.
 
     Refused once its sweep has begun.
     """
@@ -308,7 +310,7 @@ def undo(shell: Shell, invalidation_id: str) -> int:
 @click.option("--wait", is_flag=True, help="Wait until the sweep has deleted what is hidden.")
 @click.option("--timeout", type=DURATION, default="15m", show_default=True, help="Longest wait for the sweep.")
 def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int:
-    """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
+    """End an invalidation's time to undo now: a worker deletes within seconds what it hides."""
     due = shell.shared.invalidation.end_hold(invalidation_id, actor=shell.trail)
     shell.say(f"Due now: {_what(shell, due)}.")
     return _finish(shell, None, due, timeout if wait else None)
@@ -316,17 +318,21 @@ def sweep(shell: Shell, invalidation_id: str, wait: bool, timeout: float) -> int
 
 @command(cli)
 @namespace_option
-@click.option("--active", is_flag=True, help="Only those that are in force.")
-@click.option("--by", type=click.Choice(["people", "programs"]), help="Only theirs; else half of either.")
-@click.option("--find", default="", help="A tag, a key, an id, or another part of what it selects.")
+@click.option("--active", is_flag=True, help="Only invalidations in force.")
+@click.option(
+    "--by",
+    type=click.Choice(["people", "programs"]),
+    help="Only those by people or by programs. Default: half of each.",
+)
+@click.option("--find", default="", help="A tag, a key, an id, or another part of what they select.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--cursor", help="Go on where a page before this one ended.")
+@click.option("--cursor", help="Continue where an earlier page ended.")
 def invalidations(
     shell: Shell, namespace: str | None, active: bool, by: str | None, find: str, limit: int, cursor: str | None
 ) -> int:
     """List the latest invalidations: who, what, when, and the result.
 
-    With --active, where there are more than a page of them, those come first whose time to undo ends first.
+    With --active, where there is more than one page: soonest end of undo first.
     """
     invalidation = shell.shared.invalidation
     page: ActivePage | HistoryPage

@@ -17,7 +17,7 @@ ROLES = ("viewer", "operator", "admin")
 def operation_key(shell: Shell, name: str, role: str, namespaces: tuple[str, ...]) -> int:
     """Make a key of the operations API for the program NAME, and print the line to configure.
 
-    The key itself is kept nowhere: give it to the program now. NAME is what the audit log says of whatever it does.
+    The key itself is kept nowhere: give it to the program now. The audit log names what it does by NAME.
     """
     key, kept = new_operation_key(name, Role[role.upper()], namespaces)
     where = f"in {', '.join(kept.namespaces)}" if kept.namespaces else "in all namespaces"

@@ -13,12 +13,16 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 @command(cli)
 @click.argument("name")
-@click.option("--at", metavar="TIME", help="When it happened, such as 2026-11-30T14:05; UTC unless it says. Else now.")
-@click.option("--namespace", help="On the charts of this namespace only; else of all.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="When it happened, such as 2026-11-30T14:05, in UTC unless it names a zone. Default: now.",
+)
+@click.option("--namespace", help="On the charts of this namespace only. Default: of all.")
 def mark(shell: Shell, name: str, at: str | None, namespace: str | None) -> int:
-    """Mark a moment on the charts by a NAME: a deploy, say. It stays for 90 days.
+    """Mark a moment on the charts with a NAME, such as a deploy. It stays for 90 days.
 
-    The same mark again changes nothing.
+    Repeating the same mark changes nothing.
     """
     added = shell.shared.marks.add(name, at=_moment(at), namespace=namespace, actor=shell.trail)
     where = f"the charts of {shell.named(added.namespace)}" if added.namespace else "the charts"
@@ -27,7 +31,7 @@ def mark(shell: Shell, name: str, at: str | None, namespace: str | None) -> int:
 
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def marks(context: click.Context, as_json: bool) -> None:
     """List the marks on the charts, or remove one. Without a subcommand: the list."""
@@ -39,7 +43,7 @@ def marks(context: click.Context, as_json: bool) -> None:
 
 @command(marks, name="list")
 def listing(shell: Shell) -> int:
-    """List the marks of the last 90 days, the latest first."""
+    """List the marks of the last 90 days, newest first."""
     found = shell.shared.marks.all()
     rows = [
         (

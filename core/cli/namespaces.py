@@ -12,10 +12,10 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def namespaces(context: click.Context, as_json: bool) -> None:
-    """List namespaces with their labels; give one a label, or take it away. Without a subcommand: the list."""
+    """List namespaces with their labels; label one, or remove its label. Without a subcommand: the list."""
     if context.invoked_subcommand is None:
         context.invoke(listing, as_json=as_json)
     elif as_json:
@@ -43,7 +43,7 @@ def listing(shell: Shell) -> int:
     "--colour", type=click.Choice([colour.value for colour in Colour]), help="The colour of its dot on screens."
 )
 def label(shell: Shell, namespace: str, text: str, owner: str, colour: str | None) -> int:
-    """Give NAMESPACE a LABEL, an owner and a colour, in place of those it has. Takes the role admin."""
+    """Give NAMESPACE a LABEL, an owner and a colour, in place of those it has. Needs the role admin."""
     given = shell.shared.labels.give(namespace, text, owner=owner, colour=colour, actor=shell.trail)
     shell.answer(_plain(namespace, given, configured=False), f"Screens show {namespace} as {given.label}.")
     return Exit.OK
@@ -52,7 +52,7 @@ def label(shell: Shell, namespace: str, text: str, owner: str, colour: str | Non
 @command(namespaces)
 @click.argument("namespace")
 def unlabel(shell: Shell, namespace: str) -> int:
-    """Take the label of NAMESPACE away. Takes the role admin."""
+    """Remove the label of NAMESPACE. Needs the role admin."""
     if not shell.shared.labels.remove(namespace, actor=shell.trail):
         shell.answer({"namespace": namespace, "removed": False}, "It has no label.")
         return Exit.NOTHING

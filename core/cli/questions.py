@@ -11,12 +11,12 @@ from .shell import Exit, Shell, cli, command
 
 
 @command(cli)
-@click.option("--namespace", help="Only of this namespace.")
-@click.option("--model", help="Only of this model.")
+@click.option("--namespace", help="Only this namespace.")
+@click.option("--model", help="Only this model.")
 @click.option("--group", is_flag=True, help="Group the recorded questions anew first; takes seconds.")
-@click.option("--limit", type=click.IntRange(1, 40), default=40, show_default=True, help="Groups at most.")
+@click.option("--limit", type=click.IntRange(1, 40), default=40, show_default=True, help="At most this many groups.")
 def questions(shell: Shell, namespace: str | None, model: str | None, group: bool, limit: int) -> int:
-    """Show what people ask, in groups: those that cost most first. Exit status 3 when there are none."""
+    """Show what people ask, in groups, the most expensive first. Exit status 3 when there are none."""
     services = shell.shared
     if group:
         services.questions.group(actor=shell.trail)

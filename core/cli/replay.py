@@ -20,7 +20,7 @@ from .shell import Exit, Shell, cli, command
 @command(cli)
 @click.argument("file", type=click.File(encoding="utf-8"), required=False)
 @click.option("--namespace", default="demo", show_default=True, help="The namespace to store the answers in.")
-@click.option("--model", help="For questions that name none; else ENCORE_DEFAULT_MODEL.")
+@click.option("--model", help="For questions that name none. Default: ENCORE_DEFAULT_MODEL.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True, max=10_000), default=20, show_default=True)
 @click.option("--repeat", type=click.Choice(["zipf"]), help="Repeat some questions, as people do.")
 @click.option("--limit", type=click.IntRange(min=1), help="How many requests; with --repeat three times the file.")
@@ -39,8 +39,8 @@ def replay(
 ) -> int:
     """Send a file of questions through the cache and show what it saves.
 
-    FILE has a JSON object a line: "query", "question" or "prompt", or "messages" as the OpenAI API takes them. Without
-    one, a sample of 360 real questions of bank customers is sent (Banking77, CC BY 4.0).
+    FILE has one JSON object per line: "query", "question" or "prompt", or "messages" as the OpenAI API takes them.
+    Without one, a sample of 360 real questions of bank customers is sent (Banking77, CC BY 4.0).
     """
     shell.actor.require(Action.ASK)
     questions = list(read_questions(file)) if file is not None else sample("banking77")
@@ -89,5 +89,5 @@ def _replay_words(last: ReplayProgress) -> str:
         ("Time saved", duration(last.saved_seconds)),
     ]
     if last.gave_up:
-        rows.append(("Given up", "nothing but errors came back"))
+        rows.append(("Stopped early", "nothing but errors came back"))
     return words.table(rows)

@@ -20,9 +20,9 @@ from .shell import Exit, Shell, cli, command, namespace_option
     "--find", help="Text in the prompt, the user, the request id, the caller or the key; case does not count."
 )
 @click.option("--outcome", type=click.Choice([kind.value for kind in OutcomeKind]), help="Only with this outcome.")
-@click.option("--namespace", help="Only of this namespace.")
-@click.option("--model", help="Only of this model.")
-@click.option("--key", help="Only of the entry at this key.")
+@click.option("--namespace", help="Only this namespace.")
+@click.option("--model", help="Only this model.")
+@click.option("--key", help="Only requests for the entry at this key.")
 @click.option("--limit", type=click.IntRange(1, KEEP), default=20, show_default=True)
 def requests(
     shell: Shell,
@@ -33,7 +33,7 @@ def requests(
     key: str | None,
     limit: int,
 ) -> int:
-    """List the latest requests one by one, the newest first. Exit status 3 when there are none."""
+    """List the latest requests one by one, newest first. Exit status 3 when there are none."""
     where = RequestFilter(
         text=find or None,
         kind=OutcomeKind(outcome) if outcome else None,

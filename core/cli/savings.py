@@ -30,13 +30,15 @@ class Dimensions(click.ParamType[tuple[Dimension, ...]]):
 
 
 @command(cli)
-@click.option("--month", help="One month in UTC, such as 2026-11; else this one and the sums of all that are kept.")
+@click.option(
+    "--month", help="One month in UTC, such as 2026-11. Default: this month, and the sums of all kept months."
+)
 @click.option(
     "--by", type=Dimensions(), default="namespace", show_default=True, help=f"Lines by {', '.join(DIMENSIONS)}."
 )
-@click.option("--namespace", help="Only this namespace; else all.")
+@click.option("--namespace", help="Only this namespace. Default: all.")
 @click.option("--model", help="Only this model.")
-@click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV: the lines of the month, or of all kept months.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: the lines of the month, or of all kept months.")
 def savings(
     shell: Shell, month: str | None, by: tuple[Dimension, ...], namespace: str | None, model: str | None, as_csv: bool
 ) -> int:
@@ -59,7 +61,7 @@ def savings(
 def _words(shell: Shell, found: Savings, month: str, *, is_one: bool) -> str:
     shown = [one for one in reversed(found.months) if not is_one or one.month == month]
     if not shown:
-        return f"Nothing was counted in {month}."
+        return f"Nothing has been counted in {month}."
     header = ("Month", "Hits", "Saved", "Judging and embedding", "Net", "Spent")
     parts = [words.table([_sums(one) for one in shown], header=header)]
     chosen = found.of(month)
@@ -98,7 +100,7 @@ def _sums(one: MonthSavings) -> tuple[str, ...]:
 def _notes(found: Savings, shown: Sequence[MonthSavings]) -> list[str]:
     notes = [f"Since the beginning: {cents(found.total_usd)} saved. Months are in UTC."]
     if found.earlier_usd:
-        notes.append(f"{cents(found.earlier_usd)} of it is in none of these months: it was saved before.")
+        notes.append(f"{cents(found.earlier_usd)} of it was saved before these months.")
     hits, calls = sum(one.unpriced_hits for one in shown), sum(one.unpriced_calls for one in shown)
     own = sum(one.unpriced_overhead for one in shown)
     unpriced = [

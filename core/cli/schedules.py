@@ -17,7 +17,7 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option, names
 
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
 @namespace_option
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def schedules(context: click.Context, namespace: str | None, as_json: bool) -> None:
     """List scheduled invalidations; add, edit, pause, resume, remove or run one. Without a subcommand: the list."""
@@ -84,8 +84,8 @@ def listing(shell: Shell, namespace: str | None) -> int:
 @click.option("--on", "weekdays", type=WEEKDAYS, help="With --daily-at: only on these days, e.g. mon-fri or sat,sun.")
 @selecting
 @click.option("--soft", is_flag=True, help="Mark stale instead: served only if the provider fails.")
-@click.option("--hold", type=DURATION, help="How long each run can be undone; else 12h, or until the next run.")
-@click.option("--reason", default="", help="The reason of each run; else the schedule's name.")
+@click.option("--hold", type=DURATION, help="How long each run can be undone. Default: 12h, or until the next run.")
+@click.option("--reason", default="", help="The reason for each run. Default: the schedule's name.")
 def add(
     shell: Shell,
     namespace: str | None,
@@ -122,7 +122,7 @@ def add(
     shell.answer(added.to_dict(), f"Added {added.id}: {_what(shell, added)}, {added.rhythm}. {_next(added)}")
     queue = shell.services.queue_redis
     if queue is not None and not WorkerPools(queue, clock=shell.services.clock).alive_workers():
-        shell.say("No worker is alive, so schedules do not run. Start one: python -m workers")
+        shell.say("No worker is alive, so schedules do not run. Start workers: python -m workers")
     return Exit.OK
 
 
@@ -136,11 +136,11 @@ def add(
 @click.option("--soft/--hard", "soft", default=None, help="Mark stale, or hide.")
 @click.option("--hold", type=DURATION, help="How long each run can be undone.")
 @click.option("--usual-hold", is_flag=True, help="Each run can be undone for 12h, or until the next run.")
-@click.option("--reason", help="The reason of each run; empty: the schedule's name.")
+@click.option("--reason", help="The reason for each run. Empty: the schedule's name.")
 def edit(shell: Shell, schedule_id: str, selection: Selection, **given: Any) -> int:
-    """Change a schedule. What is not given stays; criteria that are given take the place of all it had.
+    """Change a schedule. What is not given stays; criteria that are given replace all that it had.
 
-    It keeps its id and its namespace. A new rhythm counts from now: nothing is made up for.
+    It keeps its id and its namespace. A new rhythm counts from now; missed runs are not repeated.
     """
     changes = {name: value for name, value in given.items() if value is not None and name not in ("hold", "usual_hold")}
     if "every" in changes:
@@ -176,7 +176,7 @@ def pause(shell: Shell, schedule_id: str) -> int:
 @command(schedules)
 @click.argument("schedule_id", metavar="ID")
 def resume(shell: Shell, schedule_id: str) -> int:
-    """Resume a schedule. Runs missed meanwhile are not made up for."""
+    """Resume a schedule. Runs missed meanwhile are not repeated."""
     resumed = _kept(shell).resume(schedule_id, actor=shell.trail)
     shell.answer(resumed.to_dict(), f"Resumed: {_what(shell, resumed)}. {_next(resumed)}")
     return Exit.OK

@@ -50,7 +50,7 @@ Exit status:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_HELP)
 def cli() -> None:
-    """Encore's command line: look into the cache, invalidate, find out what is wrong."""
+    """Encore's command line: inspect the cache, invalidate answers, find out what is wrong."""
 
 
 def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
@@ -67,7 +67,7 @@ def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., An
                 shell.fail(error)
             sys.exit(status or Exit.OK)
 
-        with_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(run)
+        with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(run)
         return group.command(epilog=EXIT_HELP, **attributes)(with_json)
 
     return decorate
@@ -75,7 +75,7 @@ def command(group: click.Group, **attributes: Any) -> Callable[[Callable[..., An
 
 def namespace_option(function: Command) -> Command:
     """Declares the option --namespace of a command."""
-    return click.option("--namespace", help="The namespace; else ENCORE_NAMESPACE.")(function)
+    return click.option("--namespace", help="The namespace. Default: ENCORE_NAMESPACE.")(function)
 
 
 def namespaces_option(function: Command) -> Command:

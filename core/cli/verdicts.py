@@ -15,11 +15,11 @@ from .shell import Exit, Shell, cli, command, namespace_option
 @command(cli)
 @click.argument("key")
 @namespace_option
-@click.option("--question", help="What it was served for, when that was another question than the stored one.")
+@click.option("--question", help="The question that it was served for, if not the stored one.")
 @REASON
 def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, reason: str) -> int:
-    """Call the answer at KEY wrong: no lookup finds it any more. With --question the two questions are also labelled as
-    different, so that no answer to the one is served for the other again.
+    """Call the answer at KEY wrong: no lookup finds it from now on. With --question the two questions are also labelled
+    as different, so that no answer to the one is served for the other again.
 
     Status 1 when the answer is hidden but the questions could not be labelled.
     """
@@ -33,7 +33,7 @@ def wrong(shell: Shell, key: str, namespace: str | None, question: str | None, r
 @click.argument("key")
 @click.argument("question")
 @namespace_option
-@click.option("--model", help="The model the question's request names; else that of the stored answer.")
+@click.option("--model", help="The model that the question's request names. Default: that of the stored answer.")
 @click.option("--system", help="A system message before the question.")
 @click.option("--user", help="Who asks: part of the identity of personal questions.")
 def apart(
@@ -47,8 +47,8 @@ def apart(
 ) -> int:
     """Call the answer at KEY wrong for QUESTION only: it stays for the question that it was given to.
 
-    The request is made of the options; the answer is never served for it again. What else the stored answer was asked
-    for with, such as a system message, is to be given too.
+    The request is made of the options; the answer is never served for it again. Give also what else its
+    request had, such as a system message.
     """
     verdicts, where = shell.shared.verdicts, shell.namespace(namespace)
     messages = [{"role": "system", "content": system}] if system else []

@@ -12,7 +12,7 @@ WINDOW_SECONDS = 86_400
 
 _COST = {
     Caution.MATERIAL.value: (
-        "their text may be material to work on, so case, spaces and closing punctuation were not folded",
+        "their text may be material to work on, so case, spaces and closing punctuation counted",
         "If your system prompts only say who answers, and how, name them in ENCORE_PLAIN_PROMPTS.",
     ),
     Caution.OWN.value: (

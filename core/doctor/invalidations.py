@@ -53,7 +53,7 @@ def invalidation_findings(services: Services, now: float) -> Iterator[Finding]:
                 area="invalidations",
                 level=Level.WARNING,
                 text=f"{whose} has {count.active:,} active invalidations; {MOST_ACTIVE:,} is the most.",
-                remedy="They are swept by workers: see that these are alive, or let holds be shorter.",
+                remedy="Check that workers are alive to sweep them, or make holds shorter.",
             )
 
 
@@ -62,12 +62,12 @@ def _bypass_findings(services: Services) -> Iterator[Finding]:
     naming = Naming(services.labels.known())
     for switch in services.switch.all(services.store.namespaces()):
         whose = "all namespaces" if switch.namespace == EVERYTHING else naming.whole(switch.namespace)
-        marked = "" if switch.kept else " Redis takes no writes, so it keeps that in memory only."
+        marked = "" if switch.kept else " Redis takes no writes, so it keeps this in memory only."
         yield Finding(
             area="bypass",
             level=Level.WARNING,
             text=f"Requests of {whose} bypass the cache: the switch is on.{marked}",
-            remedy=f"When the cache may be used again: python -m core bypass --off {_option(switch.namespace)}",
+            remedy=f"To use the cache again: python -m core bypass --off {_option(switch.namespace)}",
         )
 
 
@@ -86,7 +86,7 @@ def _copies_findings(services: Services, now: float) -> Iterator[Finding]:
             level=Level.WARNING,
             text=f"Some processes serve copies of their own for {most:g} s, and ENCORE_L1_SECONDS is {own:g} here: "
             "when Redis has just lost its data, an invalidation made from here returns too early for them.",
-            remedy="Set ENCORE_L1_SECONDS alike everywhere.",
+            remedy="Set the same ENCORE_L1_SECONDS everywhere.",
         )
     elif own:
         yield Finding(

@@ -24,7 +24,7 @@ class Probed(msgspec.Struct, Generic[Value]):
     @property
     def problem(self) -> str:
         """Why there is no answer: the class of the error, or that it was silent."""
-        return type(self.failure).__name__ if self.failure else f"silent for {PROBE_SECONDS:.0f} s"
+        return type(self.failure).__name__ if self.failure else f"no answer for {PROBE_SECONDS:.0f} s"
 
 
 def probe(ask: Callable[[], Value]) -> Probed[Value]:

@@ -56,6 +56,6 @@ def _provider_finding(services: Services) -> Finding:
     return Finding(
         area="provider",
         level=Level.ERROR,
-        text=f"{address} cannot be asked ({probed.problem}).",
+        text=f"{address} cannot be reached ({probed.problem}).",
         remedy="Correct OPENAI_BASE_URL, or check the network.",
     )

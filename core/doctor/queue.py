@@ -19,9 +19,9 @@ def queue_findings(services: Services) -> Iterator[Finding]:
             yield Finding(
                 area="queue",
                 level=Level.WARNING,
-                text="Beside a cluster there is no job queue: invalidations are still in force, but memory is "
-                "not given back and schedules do not run.",
-                remedy="Name a single Redis for it: ENCORE_QUEUE_REDIS_URL.",
+                text="With a Redis cluster alone there is no job queue: invalidations are still in force, but memory "
+                "is not freed and schedules do not run.",
+                remedy="Name a single Redis for the queue: ENCORE_QUEUE_REDIS_URL.",
             )
         return
     yield from rights_findings(queue_rights(services.queue_redis), user_of(services.queue_redis))
@@ -44,9 +44,9 @@ def queue_findings(services: Services) -> Iterator[Finding]:
         yield Finding(
             area="workers",
             level=Level.WARNING,
-            text=f"Workers on {', '.join(failing)} keep ending as soon as they start: invalidations are still in "
-            "force, but memory is not given back and schedules do not run.",
-            remedy="Read what they log: workers.log beside the others, or what python -m workers says.",
+            text=f"Workers on {', '.join(failing)} keep stopping right after they start: invalidations are still in "
+            "force, but memory is not freed and schedules do not run.",
+            remedy="Read their log: workers.log in the folder of logs, or what python -m workers prints.",
         )
     elif workers:
         yield Finding(
@@ -56,7 +56,7 @@ def queue_findings(services: Services) -> Iterator[Finding]:
         yield Finding(
             area="workers",
             level=Level.WARNING,
-            text="No worker is alive: invalidations are still in force, but memory is not given back and "
-            "schedules do not run.",
+            text="No worker is alive: invalidations are still in force, but memory is not freed and schedules do not "
+            "run.",
             remedy="Start workers: python -m workers",
         )

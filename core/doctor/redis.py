@@ -96,7 +96,7 @@ def _cluster_findings(info: StoreInfo) -> Iterator[Finding]:
             area="redis",
             level=Level.ERROR,
             text=f"{len(info.silent_servers)} of the cluster's {info.servers} servers do not answer "
-            f"({', '.join(info.silent_servers)}): what they hold is not served, kept or invalidated.",
+            f"({', '.join(info.silent_servers)}): what they hold is not served, stored or invalidated.",
             remedy="Start them, or let the cluster replace them by replicas.",
         )
 
@@ -109,14 +109,16 @@ def _header_findings(headers: list[NamedHeader]) -> Iterator[Finding]:
             area="gateway",
             level=Level.WARNING,
             text=f"Headers of callers that the gateway does not know are not sent to the provider: {dropped}.",
-            remedy="Name those that change answers in ENCORE_KEYED_HEADERS: they are then sent and in the key.",
+            remedy="Name those that change answers in ENCORE_KEYED_HEADERS: they are then sent, and are part of the "
+            "key.",
         )
     if differing := named[Why.DIFFERS]:
         yield Finding(
             area="gateway",
             level=Level.WARNING,
-            text=f"Headers that are in the key differ at nearly every request, and no answer is shared: {differing}.",
-            remedy="Have the callers, or the proxy before the gateway, leave them out.",
+            text="Headers that are part of the key differ in nearly every request, so no answer is shared: "
+            f"{differing}.",
+            remedy="Remove them in the callers, or in the proxy before the gateway.",
         )
 
 
@@ -147,7 +149,7 @@ def distance_findings(round_trip_ms: float | None, patience_ms: float) -> Iterat
         area="redis",
         level=Level.ERROR if is_too_far else Level.WARNING,
         text=f"Redis takes {round_trip_ms:.0f} ms to answer, and requests wait {patience_ms:.0f} ms for it: "
-        + ("nothing is served from the cache or kept." if is_too_far else "in busy moments answers are not served."),
+        + ("nothing is served from the cache or stored." if is_too_far else "in busy moments answers are not served."),
         remedy=f"Run Encore near its Redis, or set ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(round_trip_ms):g}: a "
         "hit takes at least one round trip.",
     )
@@ -284,9 +286,9 @@ def _version_findings(product: str, text: str, version: tuple[int, int, int], *,
         yield Finding(
             area="redis",
             level=Level.WARNING,
-            text=f"{product} {text} has known holes: {', '.join(holes)}.",
-            remedy="`make run` started it for your user alone: that will do for a trial. A newer redis-server on the "
-            "PATH is taken in its place; in production name a server in ENCORE_REDIS_URL."
+            text=f"{product} {text} has known security holes: {', '.join(holes)}.",
+            remedy="`make run` started it for your user alone: good enough for a trial. A newer redis-server on the "
+            "PATH is used instead. In production, name a server in ENCORE_REDIS_URL."
             if own
             else "Upgrade it, unless its packager has patched it; let nobody but Encore connect to it until then.",
         )

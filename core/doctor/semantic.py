@@ -60,7 +60,7 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
             area="semantic",
             level=Level.WARNING,
             text=f"ENCORE_SEMANTIC is {settings.semantic.value}, but ENCORE_STRATEGY is {settings.strategy.value}: "
-            "only requests that ask for it are looked up semantically.",
+            "only requests that ask for it get a semantic lookup.",
             remedy="Set ENCORE_STRATEGY to semantic.",
         )
     if settings.semantic is SemanticMode.JUDGE and settings.judge_model is None:

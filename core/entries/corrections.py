@@ -243,7 +243,7 @@ class Corrections:
         if entry.header.fresh_until <= self._clock():
             raise InvalidInput("key", "this answer is past its TTL: give it another TTL first")
         if seen_at is not None and entry.header.created_at != seen_at:
-            raise InvalidInput("key", "another answer is in its place by now; look again")
+            raise InvalidInput("key", "another answer has taken its place; look again")
         return entry, value, record
 
     def _aliases(

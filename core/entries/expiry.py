@@ -21,7 +21,7 @@ def place_of(namespace: str, key: str) -> tuple[Slot, bytes]:
     """Where the entry with a readable key is. Raises InvalidInput."""
     parsed = parse_readable_key(key)
     if parsed is None:
-        raise InvalidInput("key", "this is no key")
+        raise InvalidInput("key", "this is not a key")
     return Slot(namespace, parsed[0]), parsed[1]
 
 

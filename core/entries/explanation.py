@@ -105,7 +105,7 @@ def differences_from_entry(here: Explanation, entry: CacheEntry, *, strip_stop_w
         if kept:
             found += named
         elif not found:
-            found.append(Difference(name=SOMETHING, here="", there="not known: the entry is from an older version"))
+            found.append(Difference(name=SOMETHING, here="", there="unknown: the entry is from an older version"))
     # Where this text is folded that one is too, if its words allow it. What may be material equals material only.
     kind = kind_of(entry.prompt) if here.kind is not TextKind.MATERIAL else here.kind
     normal = normalize(entry.prompt, kind, strip_stop_words=strip_stop_words) if here.normal else ""

@@ -26,8 +26,8 @@ _FOUND = {
 _WHY = {
     "absent": "Nothing was stored for this request.",
     "may be the user's own": (
-        "Nothing was stored for this request of this user. Its answer may be the user's own, so those that others got "
-        "were not looked at."
+        "Nothing was stored for this request of this user. The answer may be the user's own, so answers to others "
+        "were not used."
     ),
     "may be material": (
         "Nothing was stored for exactly this request, and its text may be material to work on, where case, spaces "
@@ -71,7 +71,7 @@ _WHY = {
     "bypass-switch": "The bypass switch of this namespace is on.",
     "endpoint": "The cache does not handle this kind of request.",
     "stateful": "The answer depends on state at the provider.",
-    "hosted-tool": "The request lets the provider look things up, or act.",
+    "hosted-tool": "The request lets the provider look things up or act.",
     "audio": "Audio answers expire at the provider.",
     "no-user": "The question is personal, and the request names no user.",
     "too-large": "The request is larger than the cache allows.",
@@ -110,7 +110,7 @@ _NOT_STORED = {
     "too-large": "It is larger than the cache allows.",
     "unencodable": "It holds a value that cannot be stored.",
     "refused-invalidated": "It was invalidated while it was being generated.",
-    "refused-floor": "It was begun before an invalidation that has been swept since.",
+    "refused-floor": "Its generation began before an invalidation that has been swept since.",
     "refused-incarnation": "The cache's record was lost while it was being generated.",
     "refused-no-record": "The cache's record was lost while it was being generated.",
     "refused-bans-loading": "Invalidations came meanwhile, and were still being loaded.",

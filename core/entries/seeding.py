@@ -173,7 +173,7 @@ class _Seeding:
             self.report.repeated += 1
             return _Met.REPEATED
         self.report.conflicts += 1
-        self._note(request, "has another answer further up, and that one counts")
+        self._note(request, "has another answer in an earlier line, which is used")
         return _Met.CONFLICT
 
     def _store(self, question: ChatRequest, seed: Seed, controls: Controls) -> bool:

@@ -121,7 +121,7 @@ def read_line(line: bytes) -> Line | str:
     try:
         return _decode(line.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CacheError) as error:
-        return f"not such a line: {error}"
+        return f"not a line of an import: {error}"
 
 
 class LineReader:

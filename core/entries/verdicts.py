@@ -82,7 +82,7 @@ class Verdicts:
         controls = msgspec.structs.replace(controls, namespace=namespace)
         keyed = self._cache.identify(request, controls).keyed
         if keyed is None:
-            raise InvalidInput("request", "bypasses the cache: no stored answer is served for it")
+            raise InvalidInput("request", "bypasses the cache: it is served no stored answer")
         identity = keyed.identity
         if not identity.prompt.strip():
             raise InvalidInput("question", "give the question for which the answer is wrong")

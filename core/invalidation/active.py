@@ -142,5 +142,5 @@ def _place(cursor: str | None) -> tuple[Slot | None, tuple[float, str] | None]:
         return None, None
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise InvalidInput("cursor", "give the one that the page before ended with")
+        raise InvalidInput("cursor", "give the cursor that the page before returned")
     return Slot(match[3], int(match[2], 16)), (float(match[1]), match[4])

@@ -38,7 +38,7 @@ def put_back(store: Store, lifted: Sequence[tuple[Slot, Ban]], now: float) -> Pu
         try:
             undo.run()
         except CacheError as error:
-            problem = f"some of what was asked anew may keep the newer answer ({error})"
+            problem = f"some of what was answered again may keep the newer answer ({error})"
         answers += len(undo.answers)
         gone += undo.gone
     return PutBack(answers=answers, gone=gone, problem=problem)

@@ -78,12 +78,12 @@ class Everywhere:
         check_everywhere(criteria, reach)
         names = [name for name in self._single.namespaces() if not reach.within or covers(reach.within, name)]
         if not names:
-            raise InvalidInput("namespace", "there is none yet that can be invalidated")
+            raise InvalidInput("namespace", "there is no namespace yet to invalidate")
         if len(names) > MOST_NAMESPACES:
             raise InvalidInput(
                 "namespace",
                 f"there are {len(names):,}, and one invalidation reaches at most {MOST_NAMESPACES}: name them one by "
-                "one. Until then the bypass switch keeps all requests from the cache",
+                "one. Until then, the bypass switch can keep all requests from the cache",
             )
         return {name: _of(criteria, name, reach.user) for name in names}
 
@@ -301,7 +301,7 @@ def check_everywhere(criteria: Criteria, reach: Reach) -> None:
     if criteria.key is not None:
         raise InvalidInput("key", "an entry is in one namespace: name it")
     if criteria.user is not None and reach.user is None:
-        raise InvalidInput("user", "has another pseudonym in each namespace: name one namespace")
+        raise InvalidInput("user", "has another pseudonym in each namespace, so name one namespace")
 
 
 def _of(criteria: Criteria, namespace: str, user: str | None) -> Criteria:

@@ -358,5 +358,5 @@ def _places(cursor: str | None) -> list[str]:
     if cursor is None:
         return [_START, _START]
     if not _CURSOR.fullmatch(cursor):
-        raise InvalidInput("cursor", "give the one that the page before ended with")
+        raise InvalidInput("cursor", "give the cursor that the page before returned")
     return cursor.split("/")

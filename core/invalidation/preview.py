@@ -162,7 +162,7 @@ class Previewed(msgspec.Struct, frozen=True, kw_only=True):
         """Reads a token that `Preview.token` made. Raises InvalidInput for anything else."""
         found = _TOKEN.fullmatch(token)
         if found is None:
-            raise InvalidInput("preview", "is no token of a preview")
+            raise InvalidInput("preview", "is not a token of a preview")
         return cls(
             what=found[1],
             count=int(found[2]),

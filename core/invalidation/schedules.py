@@ -167,7 +167,7 @@ class Schedules:
         while True:
             value, known = self._known(schedule_id)
             if seen is not None and seen.definition != known.definition:
-                raise InvalidationRefused("it has been changed since it was shown; look at it again first")
+                raise InvalidationRefused("it was changed after it was shown; look at it again first")
             wanted = msgspec.structs.replace(known.definition, **changes).checked()
             if wanted == known.definition:
                 return known
@@ -237,7 +237,7 @@ class Schedules:
         schedule = self.get(schedule_id)
         rights.require(trail, schedule.criteria_at(self._clock()), scheduling, self._invalidation.preview)
         if expected is not None and schedule.last_run_at != expected.last_run_at:
-            raise InvalidationRefused("it has run since; look at what came of it first")
+            raise InvalidationRefused("it has run since it was shown; look at the result first")
         return self._apply(schedule, trail, self._clock())
 
     def run_due(self) -> list[Invalidation]:

@@ -297,7 +297,7 @@ def undone_words(done: Invalidation) -> str:
     where = f" in {many(lifted, 'namespace')}" if done.parts else ""
     stays = [part for part in done.parts if part.effective]
     if done.put_back is None:
-        words = [f"Undone{where}: the answers are not marked stale any more."]
+        words = [f"Undone{where}: the answers are no longer marked stale."]
     else:
         words = [f"Undone{where}: the answers are back, with their own remaining TTL."]
     if stays:
@@ -305,8 +305,8 @@ def undone_words(done: Invalidation) -> str:
         words.append(f"It stays in {many(len(stays), 'namespace')}: {why}.")
     if done.put_back:
         words.append(
-            f"{many(done.put_back, 'of them was', 'of them were')} asked anew meanwhile: "
-            f"the newer {'answer is' if done.put_back == 1 else 'answers are'} replaced."
+            f"{many(done.put_back, 'of them was', 'of them were')} answered again meanwhile: the newer "
+            f"{'answer is' if done.put_back == 1 else 'answers are'} replaced."
         )
     if done.kept_newer:
         words.append(

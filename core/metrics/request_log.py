@@ -227,7 +227,7 @@ class Recipients(msgspec.Struct, frozen=True, kw_only=True):
     def words(self, since: str) -> str:
         """How many got it, and among how many. `since` is the time that the log goes back to, as the reader has it."""
         if self.since is None:
-            return "The request log is empty: nobody is known to have got this answer"
+            return "The request log is empty: it does not show who got this answer"
         words = f"Of the latest {many(self.looked_at, 'request')}, since {since}, {len(self.got):,} got this answer"
         return words + (
             f", and {len(self.got_earlier):,} an earlier one to the same request" if self.got_earlier else ""

@@ -119,7 +119,7 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
     if rules.min_workers is not None and health.workers is not None and health.queue_refusal is None:
         count = ""
         if health.failing_workers:
-            count = "Workers keep ending as soon as they start, and their log says why"
+            count = "Workers keep stopping right after they start: their log says why"
         elif health.workers < rules.min_workers:
             number = f"Only {health.workers} of {rules.min_workers} workers are" if health.workers else "No worker is"
             count = f"{number} alive"
@@ -127,7 +127,7 @@ def _of_parts(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
             yield Alert(
                 name="no-worker",
                 severity=Severity.WARNING,
-                sentence=f"{count}: invalidations hide entries at once, but their memory is not given back, and no "
+                sentence=f"{count}: invalidations hide entries at once, but their memory is not freed, and no "
                 "schedule runs.",
             )
     memory = _share(health.memory_bytes, health.memory_limit_bytes)
@@ -239,7 +239,7 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
         yield Alert(
             name="hit-rate",
             severity=Severity.WARNING,
-            sentence=f"Only {share(hits)} of lookups found an answer, the aim is {share(rules.min_hit_rate, 0)}"
+            sentence=f"Only {share(hits)} of lookups found an answer, the target is {share(rules.min_hit_rate, 0)}"
             + (f"; most misses: {reason}." if reason else "."),
         )
 

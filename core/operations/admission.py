@@ -118,7 +118,7 @@ class Operations:
         except Exception as error:  # noqa: BLE001 (what is unforeseen must not show in the log what it was about)
             logger.error("a request failed: %s", without_text(error))  # noqa: TRY400
             if not started:
-                await _reply(Refused(FAILED, "something unforeseen happened"), sending)
+                await _reply(Refused(FAILED, "an unexpected error happened"), sending)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -238,7 +238,7 @@ class Operations:
             return
         form, _, parameters = headers.get("content-type", "").lower().partition(";")
         if form.strip() not in forms or parameters.strip().replace('"', "") not in ("", "charset=utf-8"):
-            raise Refused(BAD_MEDIA_TYPE, f"the body is to be {forms[0]}", field="Content-Type")
+            raise Refused(BAD_MEDIA_TYPE, f"the body must be {forms[0]}", field="Content-Type")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Refused(BAD_MEDIA_TYPE, "the body is compressed", field="Content-Encoding")
 
@@ -289,7 +289,7 @@ def check_json(content: bytes) -> None:
     except RecursionError:
         raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused(NO_JSON, "the body is no JSON") from None
+        raise Refused(NO_JSON, "the body is not JSON") from None
     for _ in range(DEEPEST):
         containers = [value for value in inner if isinstance(value, dict | list)]
         inner = [item for value in containers for item in (value.values() if isinstance(value, dict) else value)]

@@ -203,7 +203,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """The first field that is wrong; the others are in `fields`. What was sent is not repeated."""
     problems = [(_field(found["loc"]), _words(found)) for found in error.errors()]
     if any(found["type"] == "json_invalid" for found in error.errors()):
-        return await _refused(request, Refused(NO_JSON, "the body is no JSON"))
+        return await _refused(request, Refused(NO_JSON, "the body is not JSON"))
     field, detail = problems[0]
     fields = [{"field": name, "detail": words} for name, words in problems[:MOST_FIELDS]]
     return await _refused(request, Refused(INVALID_INPUT, detail, field=field, fields=fields))
@@ -220,8 +220,8 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
         case 400:
             return await _refused(request, Refused(NO_JSON, "the body cannot be read"))
         case _:
-            return await _refused(request, Refused(FAILED, "something unforeseen happened"))
+            return await _refused(request, Refused(FAILED, "an unexpected error happened"))
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    return await _refused(request, Refused(FAILED, "something unforeseen happened"))
+    return await _refused(request, Refused(FAILED, "an unexpected error happened"))

@@ -71,7 +71,7 @@ def audit(
             machines=programs,
         )
     except InvalidInput:
-        raise InvalidInput("cursor", "is none that a page of this list has given") from None
+        raise InvalidInput("cursor", "is not a cursor of this list") from None
     shown = [one for one in page.records if not by.namespaces or _is_within(one, by)]
     return {
         "items": [msgspec.to_builtins(one) for one in shown],

@@ -49,8 +49,8 @@ class TurnIn(BaseModel):
 
 
 _TURNS: Final[dict[str, Any]] = {
-    "past the cache": {"value": {"on": True, "note": "wrong answers about fees"}},
-    "through the cache again": {"value": {"on": False}},
+    "bypass the cache": {"value": {"on": True, "note": "wrong answers about fees"}},
+    "use the cache again": {"value": {"on": False}},
 }
 
 

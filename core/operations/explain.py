@@ -144,7 +144,9 @@ def inbound_of(request: Request, content: bytes, endpoint: Endpoint, parts: Serv
         most_bytes=MOST_JSON_BYTES,
     )
     if inbound is None:
-        raise InvalidInput("body", f"is no request of the endpoint {endpoint} that the cache reads: it would bypass")
+        raise InvalidInput(
+            "body", f"is not a request of the endpoint {endpoint} that the cache reads: it would be a bypass"
+        )
     if parts.settings.gateway_longer_ttl:
         return inbound
     return msgspec.structs.replace(inbound, controls=without_longer_ttl(inbound.controls))

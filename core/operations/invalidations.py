@@ -151,7 +151,7 @@ class InvalidationOut(BaseModel):
     )
     actor: str = Field(description="Who did it: the name of a person or of a key.")
     applied_at: float
-    due_at: float = Field(description="When its time for undo ends; of a soft one, when it is over.")
+    due_at: float = Field(description="When its time to undo ends; of a soft one, when it is over.")
     preview_count: int | None = None
     share: float | None = Field(None, description="Of the namespace that it hid, at most: 0 to 1.")
     deleted: int | None = Field(None, description="Entries that the sweep has deleted.")
@@ -159,7 +159,7 @@ class InvalidationOut(BaseModel):
     finished_at: float | None = None
     put_back: int | None = Field(
         None,
-        description="Of one undone: answers that had been asked anew, and are back in the place of the newer ones.",
+        description="Of one undone: answers replaced meanwhile that are back in the place of the newer ones.",
     )
     kept_newer: int | None = Field(
         None, description="Of one undone: answers, at most, that keep the newer one, since the one before is gone."
@@ -206,7 +206,9 @@ class PreviewOut(BaseModel):
     criteria: CriteriaOut
     namespace: str
     count: int
-    exact: bool = Field(description="Whether `count` is exact; else it is between `low` and `high` with 95%.")
+    exact: bool = Field(
+        description="Whether `count` is exact; else it is between `low` and `high` with 95 % confidence."
+    )
     at_least: bool = Field(description="`count` is what the indexes of the tags have: there may be more.")
     low: int
     high: int
@@ -267,7 +269,7 @@ def invalidate(
 
     In force in every process when it is answered, whatever their number. Until its hold ends it can be undone; then a
     worker deletes what it hides. In all namespaces (`*`) it takes an admin; where some refuse it, it is in force in the
-    others: `parts` says where. A namespace that is made later is not among them.
+    others: `parts` says where. Namespaces made later are not affected.
     """
     namespace = by.namespace_or_all(asked.criteria.namespace)
     if asked.dry_run:
@@ -386,7 +388,7 @@ def _own(invalidation_id: str, by: Operator, parts: Parts) -> None:
 
 @router.post("/invalidations/{invalidation_id}/undo", response_model=InvalidationOut, responses={409: {}})
 def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
-    """Bring back what an invalidation hid, with the remaining TTLs, also where it was asked anew meanwhile.
+    """Bring back what an invalidation hid, with the remaining TTLs, also where it was answered again meanwhile.
 
     Refused once its sweep has begun; of all namespaces it is undone wherever that has not.
     """
@@ -396,6 +398,6 @@ def undo(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
 
 @router.post("/invalidations/{invalidation_id}/sweep", response_model=InvalidationOut, responses={409: {}})
 def sweep(invalidation_id: Id, by: By, parts: Parts) -> dict[str, Any]:
-    """End an invalidation's time for undo now: a worker deletes within seconds what it hides."""
+    """End an invalidation's time to undo now: a worker deletes within seconds what it hides."""
     _own(invalidation_id, by, parts)
     return plain_invalidation(parts.invalidation.end_hold(invalidation_id, actor=by.trail))

@@ -68,7 +68,7 @@ def namespace_named(namespace: Named, by: By, parts: Parts) -> dict[str, Any]:
 def give_label(
     namespace: Named, asked: Annotated[LabelIn, Body(openapi_examples=_LABELS)], by: By, parts: Parts
 ) -> dict[str, Any]:
-    """Give a namespace a label, an owner and a colour, in place of those it has. Takes the role admin.
+    """Give a namespace a label, an owner and a colour, in place of those it has. Needs the role admin.
 
     A label is for reading: requests and criteria name a namespace by its id.
     """
@@ -78,7 +78,7 @@ def give_label(
 
 @router.delete("/namespaces/{namespace}/label", response_model=NamespaceOut)
 def remove_label(namespace: Named, by: By, parts: Parts) -> dict[str, Any]:
-    """Take the label of a namespace away; nothing else of it changes. Takes the role admin."""
+    """Take the label of a namespace away; nothing else of it changes. Needs the role admin."""
     parts.labels.remove(by.namespace(namespace), actor=by.trail)
     return _read(parts, by, namespace)
 

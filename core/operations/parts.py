@@ -80,4 +80,4 @@ def position_of(cursor: str | None, kind: type[Position]) -> Position | None:
         text = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(text, type=kind)
     except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
-        raise InvalidInput("cursor", "is none that a page of this list has given") from None
+        raise InvalidInput("cursor", "is not a cursor of this list") from None

@@ -89,17 +89,20 @@ NOT_FROM_HERE = Kind(
 WEB_PAGE = Kind(
     name="web-page",
     status=403,
-    title="No web page is answered",
+    title="Web pages are not answered",
     way_out="Call the operations API from a program on a server.",
 )
 NOT_FOUND = Kind(
     name="not-found",
     status=404,
     title="There is no such thing",
-    way_out="Look the name up: /encore/v1/openapi.json has all paths, the lists have all ids.",
+    way_out="Check the name: /encore/v1/openapi.json has all paths, the lists have all ids.",
 )
 BAD_METHOD = Kind(
-    name="bad-method", status=405, title="The path has no such method", way_out="Use a method that Allow names."
+    name="bad-method",
+    status=405,
+    title="The path has no such method",
+    way_out="Use a method that the Allow header names.",
 )
 TOO_SLOW = Kind(
     name="too-slow", status=408, title="The body did not arrive in time", way_out="Send it at once.", retry_seconds=1
@@ -107,8 +110,8 @@ TOO_SLOW = Kind(
 REFUSED = Kind(
     name="refused",
     status=409,
-    title="It cannot be done in the present state",
-    way_out="Look at the present state, do what the detail says, and send the request again.",
+    title="This cannot be done in the present state",
+    way_out="Read the present state, do what the detail says, and send the request again.",
 )
 TOO_LARGE = Kind(name="too-large", status=413, title="The body is too large", way_out="Send it in several requests.")
 BAD_MEDIA_TYPE = Kind(
@@ -121,7 +124,7 @@ TOO_OFTEN = Kind(
     name="too-often",
     status=429,
     title="The key has made too many requests",
-    way_out="Wait as long as Retry-After says. ENCORE_OPERATION_RATE is how many a minute.",
+    way_out="Wait as long as Retry-After says. ENCORE_OPERATION_RATE sets how many a minute.",
 )
 FAILED = Kind(
     name="failed",
@@ -132,15 +135,15 @@ FAILED = Kind(
 STORE_UNAVAILABLE = Kind(
     name="store-unavailable",
     status=503,
-    title="Redis does not answer as it should",
-    way_out="Send the request again when it does: `python -m core doctor` says what is wrong.",
+    title="Redis does not answer properly",
+    way_out="Run `python -m core doctor` to see what is wrong, then send the request again.",
     retry_seconds=1,
 )
 WRITE_REFUSED = Kind(
     name="write-refused",
     status=503,
     title="Redis takes no writes: nothing was changed",
-    way_out="Until it takes writes again, the bypass switch keeps requests from answers that are wrong.",
+    way_out="Until it takes writes again, use the bypass switch to keep wrong answers from requests.",
     retry_seconds=5,
 )
 OUTCOME_UNKNOWN = Kind(

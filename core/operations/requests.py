@@ -140,7 +140,7 @@ def requests(
     try:
         found = parts.metrics.recent(limit + 1, where, within=_within(by), before_id=position_of(cursor, str))
     except InvalidInput:
-        raise InvalidInput("cursor", "is none that a page of this list has given") from None
+        raise InvalidInput("cursor", "is not a cursor of this list") from None
     items = found[:limit]
     return {
         "items": [plain_request(record) for record in items],

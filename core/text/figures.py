@@ -15,7 +15,7 @@ _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def money(usd: float | None) -> str:
-    """US dollars: `$12,346`, `$12.35`, small amounts with two significant digits; "unknown" without a price."""
+    """US dollars: `$12,346`, `$12.35`, small amounts with up to two significant digits; "unknown" without a price."""
     if usd is None:
         return "unknown"
     if usd == 0:
@@ -24,10 +24,10 @@ def money(usd: float | None) -> str:
     sign = "-" if usd < 0 else ""
     if amount >= 1000:
         return f"{sign}${amount:,.0f}"
-    if amount >= 0.1:
+    if amount >= 0.0995:
         return f"{sign}${amount:,.2f}"
     digits = min(9, 1 - math.floor(math.log10(amount)))
-    return f"{sign}${amount:.{digits}f}"
+    return f"{sign}${amount:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def cents(usd: float | None) -> str:
@@ -98,16 +98,16 @@ def size(amount: float | None) -> str:
 
 
 def share(part: float | None, digits: int = 1) -> str:
-    """A part from 0 to 1 in percent: `63.2%`; never `100%` or `0%` when it is not quite."""
+    """A part from 0 to 1 in percent: `63.2 %`; never `100 %` or `0 %` when it is not quite."""
     if part is None:
         return UNKNOWN
     percent = part * 100
     step = 10.0**-digits
     if 0 < percent < step:
-        return f"< {step:.{digits}f}%"
+        return f"< {step:.{digits}f} %"
     if 100 - step < percent < 100:
         percent = 100 - step
-    return f"{percent:.{digits}f}%" if percent not in (0, 100) else f"{percent:.0f}%"
+    return f"{percent:.{digits}f} %" if percent not in (0, 100) else f"{percent:.0f} %"
 
 
 def points(change: float) -> str:

@@ -174,7 +174,7 @@ class _Fields:
         elif way is _Way.LAST or not _says(known) or (way is _Way.FIRST and not known):
             self.values[name] = value
         elif way is not _Way.FIRST and (value != known or not (way is _Way.SAME or isinstance(value, int | float))):
-            raise UnclearStream(f"{name} was told before, in other words")
+            raise UnclearStream(f"{name} was given before, with another value")
 
     def pieces(self, name: str) -> int:
         """In how many fragments a text has come."""

@@ -436,7 +436,7 @@ def test_a_trail_refuses_what_the_role_does_not_allow():
     log = AuditLog(None)
     olga = log.by(Actor(name="olga", role=Role.OPERATOR))
     assert olga.require(Action.INVALIDATE, Action.LABEL) == "olga"
-    with pytest.raises(AccessDenied, match="takes the role admin"):
+    with pytest.raises(AccessDenied, match="needs the role admin"):
         olga.require(Action.INVALIDATE, Action.INVALIDATE_ALL)
     assert log.by("a program").require(Action.INVALIDATE_ALL) == "a program"
     assert log.records() == []

@@ -67,7 +67,7 @@ def test_each_action_takes_its_role_or_a_higher_one(action, role):
     if role >= TABLE[action]:
         assert allowed(one(role), action) == f"{role.word}@example.org"
     else:
-        with pytest.raises(AccessDenied, match=f"takes the role {TABLE[action].word}; .* has the role {role.word}"):
+        with pytest.raises(AccessDenied, match=f"needs the role {TABLE[action].word}; .* has the role {role.word}"):
             allowed(one(role), action)
 
 
@@ -308,7 +308,7 @@ def test_every_write_refuses_a_role_that_is_too_low_and_takes_the_one_it_needs(d
     action, write = WRITES[name]
     lowest = TABLE[action]
     before = stored(desk)
-    with pytest.raises(AccessDenied, match=f"takes the role {lowest.word}"):
+    with pytest.raises(AccessDenied, match=f"needs the role {lowest.word}"):
         write(desk, one(Role(lowest - 1)))
     refused = stored(desk)
     assert refused.get(b"encore:thresholds") == before.get(b"encore:thresholds")

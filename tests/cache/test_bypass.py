@@ -294,7 +294,7 @@ def test_what_another_version_wrote_is_taken_for_on(processes, namespace):
 
 def test_it_takes_an_operator_and_a_namespace_that_can_be(processes, namespace):
     here, _ = processes
-    with pytest.raises(AccessDenied, match="takes the role operator"):
+    with pytest.raises(AccessDenied, match="needs the role operator"):
         here.switch.turn(namespace, True, actor=Actor(name="vera", role=Role.VIEWER))
     with pytest.raises(InvalidInput, match="namespace"):
         here.switch.turn("no such {thing}", True)

@@ -135,7 +135,7 @@ def test_stats_say_what_changed_the_hit_rate_and_what_keeps_questions_apart(term
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "1h")
     assert "29 of 33 misses repeat a question of another scope: they differ in the system prompt." in shown
     assert "  It is 28.\n  It is 29." in shown
-    assert "No lookups in the last 1 h, but for the latest seconds." in shown
+    assert "No lookups in the last 1 h, not counting the latest seconds." in shown
     told = terminal.data("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
     assert (told["other_scopes"], told["differs"]) == (30, ["system prompt"])
     words = terminal.run("get", "What is a card?", "--model", "gpt-4o", "--namespace", namespace, status=3)
@@ -153,8 +153,8 @@ def test_stats_say_the_largest_parts_of_a_change(terminal, services, namespace):
                 services.metrics.record(kind(namespace=namespace, at=now - ago))
     services.metrics.flush()
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "15m")
-    assert "The hit rate of the last 15 min is 40.0%: -50.0 points against 90.0% in the 15 min before." in shown
-    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0% → 60.0% of its lookups", shown)
+    assert "The hit rate of the last 15 min is 40.0 %: -50.0 points against 90.0 % in the 15 min before." in shown
+    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0 % → 60.0 % of its lookups", shown)
 
 
 def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, namespace):
@@ -187,7 +187,7 @@ def test_savings_name_a_namespace_by_its_label(terminal, filled, namespace):
 
 def test_a_kept_month_without_anything_says_so(terminal, services):
     first = kept_months(services.clock())[0].name
-    assert terminal.run("savings", "--month", first) == f"Nothing was counted in {first}.\n"
+    assert terminal.run("savings", "--month", first) == f"Nothing has been counted in {first}.\n"
 
 
 def test_get_tells_whether_it_would_hit_and_why(terminal, filled):
@@ -273,7 +273,7 @@ def test_what_a_terminal_would_act_on_is_not_printed(terminal, services):
 
 def test_a_dry_run_shows_and_changes_nothing(terminal, filled):
     shown = terminal.run("invalidate", "--model", "gpt-4o", "--dry-run")
-    assert "2 of 3 entries (66.7%)" in shown
+    assert "2 of 3 entries (66.7 %)" in shown
     told = terminal.data("invalidate", "--model", "gpt-4o", "--dry-run")
     assert (told["applied"], told["preview"]["count"], told["preview"]["exact"]) == (False, 2, True)
     assert terminal.data("invalidate", "--model", "gpt-4", "--dry-run", status=3)["preview"]["count"] == 0

@@ -39,7 +39,7 @@ def test_all_namespaces_are_previewed_invalidated_and_undone_as_one(terminal, fi
     assert listed.count(done["id"]) == 1
     said = terminal.run("undo", done["id"])
     assert "Undone in 3 namespaces: the answers are back" in said
-    assert "1 of them was asked anew" in said
+    assert "1 of them was answered again" in said
     assert ask(filled, QUESTION, namespace="bank") == "hit"
 
 
@@ -68,7 +68,7 @@ def test_a_users_own_answers_are_forgotten_in_all_namespaces(terminal, filled): 
 def test_an_operator_may_not(terminal, filled, monkeypatch):  # noqa: F811
     monkeypatch.setenv("ENCORE_CLI_ROLE", "operator")
     said = terminal.run("invalidate", "--all-namespaces", "--keyword", "refund", "--yes", status=1)
-    assert "invalidating in all namespaces at once takes the role admin" in said
+    assert "invalidating in all namespaces at once needs the role admin" in said
     assert ask(filled, QUESTION, namespace="blog") == "hit"
 
 

@@ -62,7 +62,7 @@ def test_what_is_no_label_is_refused_by_its_field(terminal, services):
 
 def test_it_takes_an_admin(terminal, services, monkeypatch):
     monkeypatch.setenv("ENCORE_CLI_ROLE", "operator")
-    assert "labelling namespaces takes the role admin" in terminal.run(*SUPPORT, status=1)
+    assert "labelling namespaces needs the role admin" in terminal.run(*SUPPORT, status=1)
 
 
 def test_one_of_the_settings_is_said_to_be(terminal, services, monkeypatch):

@@ -23,4 +23,4 @@ def test_workers_are_counted_by_what_their_pools_say(redis_server, monkeypatch):
         pools.beat("b", host="h", pid=2, workers=0, failing=True)
         failing = the_only(queue_findings(services))
         assert failing.level is Level.WARNING
-        assert "Workers on h keep ending as soon as they start" in failing.text
+        assert "Workers on h keep stopping right after they start" in failing.text

@@ -51,7 +51,7 @@ def test_a_redis_that_cannot_say_what_is_on_its_disk_is_told(facts, is_fine):
         *(({"refusal": refusal}, Level.ERROR, refusal.cause) for refusal in Refusal),
         ({"persistence": Persistence.NOTHING}, Level.WARNING, "nothing on disk"),
         ({"persistence": Persistence.SNAPSHOTS}, Level.WARNING, "snapshots only"),
-        ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95% full"),
+        ({"used_bytes": 95, "max_bytes": 100}, Level.WARNING, "95 % full"),
         ({"version": "6.0.16"}, Level.ERROR, "6.2.0"),
         ({"version": "5.0.14"}, Level.ERROR, "6.2.0"),
     ],
@@ -111,7 +111,7 @@ def test_valkey_has_versions_of_its_own(version, holes):
     facts = SOUND | {"product": "Valkey", "version": version}
     text = " ".join(finding.text for finding in info_findings(StoreInfo(**facts)))
     assert [hole for hole in ("CVE-2024-31228", "CVE-2025-49844") if hole in text] == holes
-    assert not holes or f"Valkey {version} has known holes" in text
+    assert not holes or f"Valkey {version} has known security holes" in text
 
 
 def test_nothing_is_said_of_the_holes_of_other_products():

@@ -152,7 +152,7 @@ def test_live_waits_for_whoever_reads_a_request(open_console, traffic):
     traffic.moves()
     page = open_console("requests?outcome=hit&range=15m&requests_live=true")
     table = page.get_by_test_id("stDataFrame")
-    waits = page.get_by_text("Live waits while a row is selected.")
+    waits = page.get_by_text("Live pauses while a row is selected.")
     while not waits.is_visible():  # a click on what is just being replaced is of nothing
         tick(table, 2)
         page.wait_for_timeout(500)

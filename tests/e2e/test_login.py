@@ -127,7 +127,7 @@ def test_a_viewer_looks_an_operator_writes_and_an_admin_does_what_hits_everybody
         page.get_by_role("button", name="Preview").click()
         (expect(apply).to_be_enabled if may_one else expect(apply).to_be_disabled)()
         if not may_one:
-            expect(page.get_by_text("this takes the role operator, yours is viewer").first).to_be_visible()
+            expect(page.get_by_text("this needs the role operator, yours is viewer").first).to_be_visible()
             picture(page, "invalidations-viewer")
         page = visit("invalidations", beside=page)
         page.get_by_role("button", name="Everything", exact=True).click()
@@ -194,7 +194,7 @@ def test_a_login_does_not_last_for_ever(visit, house, picture):
     house.provider.age_seconds = 12 * 3600 + 1
     page = visit("workers")
     log_in(page, "anna")
-    expect(page.get_by_text("Your login has ended, as it does after a while: log in again.")).to_be_visible()
+    expect(page.get_by_text("Your login has expired: log in again.")).to_be_visible()
     picture(page, "login-ended")
     house.provider.age_seconds = 0
     log_in(page, "anna")

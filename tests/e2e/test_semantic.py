@@ -57,8 +57,8 @@ def test_a_trap_is_refused_with_the_guards_reason(open_console, picture):
 
 def test_the_calibration_curve_and_the_what_if_are_drawn(open_console):
     page = open_console("quality")
-    expect(page.get_by_text("Precision over hit rate")).to_be_visible()
-    expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("right, at least (95 % sure)")
+    expect(page.get_by_text("Precision by hit rate")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("right, at least (95 % confidence)")
     expect(metric(page, "False hits per hit")).to_have_text(re.compile(r"\d+\.\d%"))
     before = metric(page, "Would have hit").inner_text()
     slider = page.get_by_role("slider", name="Serve from the cosine")

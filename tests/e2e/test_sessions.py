@@ -49,7 +49,7 @@ def console(server, tmp_path_factory) -> Iterator[Console]:
 
 async def look_on(address: str, count: int, redis: Redis) -> tuple[int, list[Session]]:
     """Has sessions live until each has drawn so often since all were open; the commands Redis got meanwhile."""
-    sessions = [Session(f"{address.replace('http', 'ws', 1)}/_stcore/stream") for _ in range(count)]
+    sessions = [Session(address.removeprefix("http://")) for _ in range(count)]
     tasks = [asyncio.create_task(session.run()) for session in sessions]
 
     async def until_all(ready) -> None:

@@ -86,12 +86,12 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
     page.get_by_role("dialog").get_by_role("button", name="Delete now").click()
     job = page.get_by_test_id("stVerticalBlock").filter(has=page.get_by_text("Sweep", exact=True)).last
     expect(job).to_contain_text("finished")
-    expect(job).to_contain_text("1 deleted")
+    expect(job).to_contain_text("2 deleted")
     picture(page, "invalidations-swept")
     page.reload()
     settled(page)
     expect(page).to_have_url(re.compile(r"[?&]job=sweep-"))
-    expect(page.get_by_text("1 deleted").first).to_be_visible()
+    expect(page.get_by_text("2 deleted").first).to_be_visible()
 
     visit(page, "Workers")
     expect(metric(page, "Workers alive")).to_have_text("2")

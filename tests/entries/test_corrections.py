@@ -177,7 +177,7 @@ def test_an_answer_that_is_another_one_by_now_is_left_alone(world):
     key = world.put()
     seen_at = world.entry(key).entry.header.created_at
     world.correct(key, "A plate.", seen_at=seen_at)
-    with pytest.raises(InvalidInput, match="another answer is in its place"):
+    with pytest.raises(InvalidInput, match="another answer has taken its place"):
         world.correct(key, seen_at=seen_at)
     assert world.get() == "A plate."
 

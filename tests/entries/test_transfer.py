@@ -52,7 +52,7 @@ def test_blank_lines_are_nothing_and_bad_ones_are_named():
     read = read_lines(text)
     assert [number for number, _ in read] == [1, 4, 5, 6, 7]
     assert isinstance(read[0][1], Line)
-    assert all(isinstance(line, str) and line.startswith("not such a line") for _, line in read[1:])
+    assert all(isinstance(line, str) and line.startswith("not a line of an import") for _, line in read[1:])
 
 
 @given(st.data())

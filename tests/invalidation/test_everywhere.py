@@ -333,7 +333,7 @@ def test_a_user_is_found_by_the_pseudonym_of_each_namespace(world):
 
 def test_it_takes_an_admin_and_its_undo_an_operator(world):
     operator = Actor(name="otto", role=Role.OPERATOR)
-    with pytest.raises(AccessDenied, match="in all namespaces at once takes the role admin"):
+    with pytest.raises(AccessDenied, match="in all namespaces at once needs the role admin"):
         world.invalidator.invalidate(REFUNDS, actor=operator)
     assert world.cached_in("How do refunds work?") == EVERY
     done = world.invalidator.invalidate(REFUNDS, actor=Actor(name="ada", role=Role.ADMIN))

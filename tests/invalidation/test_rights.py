@@ -98,7 +98,7 @@ SOME = {
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_more_than_a_tenth_takes_an_admin(invalidator, name, soft):
     criteria = Criteria(**EVERYTHING[name])
-    with pytest.raises(AccessDenied, match=r"more than a tenth of a namespace takes the role admin; olga"):
+    with pytest.raises(AccessDenied, match=r"more than a tenth of a namespace needs the role admin; olga"):
         invalidator.invalidate(criteria, actor=OLGA, soft=soft)
     assert invalidator.active() == []
     invalidator.invalidate(criteria, actor=ANNA, soft=soft)
@@ -108,7 +108,7 @@ def test_more_than_a_tenth_takes_an_admin(invalidator, name, soft):
 @pytest.mark.parametrize("name", SOME)
 def test_a_tenth_or_what_is_named_takes_an_operator(invalidator, name):
     criteria = Criteria(**SOME[name])
-    with pytest.raises(AccessDenied, match="takes the role operator"):
+    with pytest.raises(AccessDenied, match="needs the role operator"):
         invalidator.invalidate(criteria, actor=Actor(name="vera", role=Role.VIEWER))
     invalidator.invalidate(criteria, actor=OLGA)
     assert len(invalidator.active()) == 1
@@ -165,7 +165,7 @@ def test_an_operator_ends_the_hold_of_what_an_operator_may_hide(invalidator, cri
     if may:
         invalidator.end_hold(done.id, actor=OLGA)
     else:
-        with pytest.raises(AccessDenied, match="takes the role admin"):
+        with pytest.raises(AccessDenied, match="needs the role admin"):
             invalidator.end_hold(done.id, actor=OLGA)
         invalidator.end_hold(done.id, actor=ANNA)
 

@@ -83,7 +83,7 @@ def test_the_rhythm_is_said_in_words(fields, words):
         ({"older_than_seconds": 7 * DAY}, "older than 7 d"),
         ({"criteria": {"model": "gpt-4o"}, "older_than_seconds": 5400}, "model gpt-4o, older than 1 h 30 min"),
         ({"criteria": {"all": True}}, "everything"),
-        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is no field of the criteria"),
+        ({"criteria": {"colour": "red"}}, "cannot be run: colour: is not a field of the criteria"),
     ],
 )
 def test_what_it_selects_is_said_in_words(fields, words):
@@ -491,7 +491,7 @@ def test_one_that_was_changed_since_it_was_shown_is_not_edited(schedules, clock)
     shown = add(schedules, name="Nightly")
     schedules.run_now(shown.id, actor="ben")
     schedules.edit(shown.id, actor="ben", seen=shown, name="Hourly")
-    with pytest.raises(InvalidationRefused, match="changed since it was shown"):
+    with pytest.raises(InvalidationRefused, match="changed after it was shown"):
         schedules.edit(shown.id, actor="anna", seen=shown, name="Weekly")
     assert schedules.get(shown.id).name == "Hourly"
 

@@ -61,9 +61,9 @@ def test_a_group_that_misses_more_is_told_with_its_reason() -> None:
     assert found.change == pytest.approx(-0.25)
     [part] = found.parts
     assert (part.namespace, part.model, part.reason, part.change) == ("shop", "m", "expired", pytest.approx(-0.25))
-    assert found.why(part) == "missed, expired: 0% → 50.0% of its lookups"
+    assert found.why(part) == "missed, expired: 0 % → 50.0 % of its lookups"
     [shop] = [part for part in found.by("namespace") if part.namespace == "shop"]
-    assert found.why(shop) == "hit rate 90.0% → 40.0%"
+    assert found.why(shop) == "hit rate 90.0 % → 40.0 %"
     assert (shop.model, shop.reason) == (None, None)
 
 
@@ -75,10 +75,10 @@ def test_a_group_that_asks_more_is_told_apart_from_one_that_misses_more() -> Non
     assert found.change == pytest.approx(0.09 - 0.45)
     assert {part.reason for part in found.parts} == {MIX}
     shop = next(part for part in found.parts if part.namespace == "shop")
-    assert found.why(shop) == "asks less, 50.0% → 10.0% of all lookups, at a hit rate of 90.0%"
+    assert found.why(shop) == "asks less, 50.0 % → 10.0 % of all lookups, at a hit rate of 90.0 %"
     batch = next(part for part in found.parts if part.namespace == "batch")
     assert batch.change < 0
-    assert found.why(batch) == "asks more, 50.0% → 90.0% of all lookups, at a hit rate of 0%"
+    assert found.why(batch) == "asks more, 50.0 % → 90.0 % of all lookups, at a hit rate of 0 %"
 
 
 def test_a_group_that_is_new_has_changed_its_share_alone() -> None:

@@ -74,7 +74,7 @@ def test_other_processes_see_it_and_redis_forgets_it(redis_server):
 
 def test_it_takes_an_operator(marks, audit):
     viewer = Actor(name="vic", role=Role.VIEWER)
-    with pytest.raises(AccessDenied, match="marking moments on charts takes the role operator"):
+    with pytest.raises(AccessDenied, match="marking moments on charts needs the role operator"):
         marks.add("v1.2", actor=viewer)
     mark = marks.add("v1.2", actor=OLGA)
     with pytest.raises(AccessDenied):

@@ -70,7 +70,7 @@ def test_other_processes_see_it(redis_server):
 
 def test_only_an_admin_gives_and_takes_them(labels, audit):
     olga = Actor(name="olga", role=Role.OPERATOR)
-    with pytest.raises(AccessDenied, match="labelling namespaces takes the role admin"):
+    with pytest.raises(AccessDenied, match="labelling namespaces needs the role admin"):
         labels.give("acme", "Shop", actor=olga)
     with pytest.raises(AccessDenied):
         labels.remove("acme", actor=olga)

@@ -62,7 +62,7 @@ def test_a_viewer_turns_nothing_and_is_told_so_in_cores_words(start, namespace):
     key, kept = new_operation_key("looker", Role.VIEWER)
     api = start(key=key, operation_keys=kept.line)
     found = api.refused(403, "PUT", f"/bypass/{namespace}", json={"on": True})
-    assert found["detail"] == "turning the bypass switch takes the role operator; looker has the role viewer"
+    assert found["detail"] == "turning the bypass switch needs the role operator; looker has the role viewer"
     assert api.get(f"/bypass/{namespace}")["on"] is False
 
 

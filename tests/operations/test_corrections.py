@@ -35,7 +35,7 @@ def test_an_answer_is_corrected_pinned_and_restored(api, key):
     assert (version["answer"], version["reason"]) == (before["answer"], "No tree")
     asked = {"replaced_at": version["replaced_at"], "seen_at": before["created_at"]}
     found = api.refused(422, "POST", f"/entries/{key}/versions/restore", json=asked)
-    assert "another answer is in its place" in found["detail"]
+    assert "another answer has taken its place" in found["detail"]
     told = api.post(f"/entries/{key}/versions/restore", asked | {"seen_at": told["created_at"]})
     assert told["answer"] == before["answer"]
     api.refused(404, "POST", f"/entries/{key}/versions/restore", json={"replaced_at": 1.0})

@@ -138,7 +138,6 @@ def test_what_is_not_there_is_not_found_in_the_words_of_the_command_line(api, ke
         {"cursor": "A" * 1001},
         {"limit": 0},
         {"limit": 201},
-        {"namespace": "*"},
         {"namespace": "a/b/c"},
         {"namespace": "x" * 200},
         {"key": "../x"},
@@ -291,7 +290,7 @@ def test_a_viewer_looks_and_changes_nothing(start):
         ("DELETE", {}),
     ):
         found = api.refused(403, method, path, **options)
-        assert "takes the role operator; looker has the role viewer" in found["detail"]
+        assert "needs the role operator; looker has the role viewer" in found["detail"]
     assert api.get(path)["state"] == "fresh"
 
 

@@ -382,4 +382,4 @@ def test_all_namespaces_take_an_admin(start):
     key, settings = key_for("wiki")
     api = start(key=key, **settings)
     asked = {"criteria": {"namespace": "*", "tags": ["doc:1"]}}
-    assert "takes the role admin" in api.refused(403, "POST", "/invalidations", json=asked)["detail"]
+    assert "needs the role admin" in api.refused(403, "POST", "/invalidations", json=asked)["detail"]

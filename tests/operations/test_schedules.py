@@ -48,7 +48,7 @@ def test_it_runs_when_asked_unless_it_has_run_since_it_was_shown(api, namespace)
     assert api.ask("What is a card?", "doc:1").startswith("fwd=uri-miss")
     assert api.get(f"/schedules/{added['id']}")["last"] == f"applied: {done['id']}"
     found = api.refused(409, "POST", f"/schedules/{added['id']}/run", json={"last_run_at": None})
-    assert found["detail"] == "it has run since; look at what came of it first"
+    assert found["detail"] == "it has run since it was shown; look at the result first"
     assert api.post(f"/schedules/{added['id']}/run")["id"] != done["id"]
 
 
@@ -112,7 +112,7 @@ def test_an_operator_schedules_what_an_operator_may_and_a_viewer_nothing(start, 
         ("DELETE", path, {}),
         ("POST", f"{path}/run", {}),
     ):
-        assert "takes the role operator" in looker.refused(403, method, where, **options)["detail"]
+        assert "needs the role operator" in looker.refused(403, method, where, **options)["detail"]
 
 
 def test_a_key_of_some_namespaces_has_nothing_to_do_with_others(start, namespace):

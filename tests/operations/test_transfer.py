@@ -46,7 +46,7 @@ def test_what_is_imported_is_served_and_what_is_not_is_named_with_its_line(api):
     assert (done["lines"], done["stored"], done["refused"], done["is_whole"]) == (4, 1, 3, True)
     assert [one["line"] for one in done["refusals"]] == [2, 4, 5]
     assert done["refusals"][0] == {"line": 2, "reason": "empty", "why": "It is empty."}
-    assert done["refusals"][1]["reason"].startswith("not such a line")
+    assert done["refusals"][1]["reason"].startswith("not a line of an import")
     assert api.ask("a") == "hit: From a file."
     records = api.recorded("entry.imported")
     assert [record.details["outcome"] for record in records] == ["ended", "begun"]

@@ -270,7 +270,7 @@ def test_rows_do_not_come_under_the_pointer_of_who_has_selected_one(open_page, s
 def test_a_page_is_full_before_all_is_searched(open_page, services, many_stored):
     at = search(open_page("entries"), "word")
     said = everything_said(at)
-    assert f"of {many_stored} entries: {PAGE_SIZE} match. Next searches on." in said
+    assert f"of {many_stored} entries: {PAGE_SIZE} match. Next continues the search." in said
     at.button(key="entries-next").click().run()
     assert f"Searched {2 * PAGE_SIZE} of" in everything_said(at)
 
@@ -280,7 +280,7 @@ def test_a_search_waits_for_redis_and_keeps_what_it_found(open_page, services, m
     found = prompts(at)
     assert found
     monkeypatch.setattr(queries, "page_entries", _unavailable)
-    assert "The search goes on when it can" in everything_said(at.run())
+    assert "The search continues as soon as it can" in everything_said(at.run())
     assert prompts(at) == found
 
 

@@ -98,7 +98,7 @@ def test_looking_again_looks_at_everything_now(open_page, services, a_worker, mo
     at.button(key="look_again").click().run()
     assert asked
     assert not at.exception
-    assert re.search(r"Looked at \d\d:\d\d:\d\d, and every 10 seconds\.", everything_said(at))
+    assert re.search(r"Checked at \d\d:\d\d:\d\d, and every 10 seconds\.", everything_said(at))
 
 
 def test_findings_are_counted_by_how_bad_they_are(open_page, services, monkeypatch):
@@ -106,7 +106,7 @@ def test_findings_are_counted_by_how_bad_they_are(open_page, services, monkeypat
     found = tuple(Finding(area="here", level=level, text=f"number {number}") for number, level in enumerate(levels))
     monkeypatch.setattr(checkup, "diagnose", lambda *_, now, outside: Diagnosis(settings=SOME, findings=found, at=now))
     said = " ".join(badges(open_page("health")))
-    assert [words in said for words in ("1 wrong", "2 worth a look", "1 in order")] == [True] * 3
+    assert [words in said for words in ("1 wrong", "2 to check", "1 in order")] == [True] * 3
     st.cache_resource.clear()
     found = found[3:]
     assert "everything in order" in " ".join(badges(open_page("health")))
@@ -147,4 +147,4 @@ def test_an_embedder_that_does_not_work_is_told_with_what_to_do(open_page, pages
 
 def test_a_viewer_is_told_what_the_self_test_takes(open_page, services, viewer):
     said = everything_said(open_page("health"))
-    assert "Read only: this takes the role operator, yours is viewer." in said
+    assert "Read only: this needs the role operator, yours is viewer." in said

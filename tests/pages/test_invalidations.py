@@ -80,7 +80,7 @@ def test_a_link_fills_the_form_and_previews_and_applies_nothing(open_page, servi
 def test_a_preview_tells_count_cost_and_sample_and_changes_nothing(open_page, services, filled):
     at = previewed(open_page, model="gpt-4o-mini")
     assert figure(at, "Entries") == "2"
-    assert "14.3% of 14 entries" in everything_said(at)
+    assert "14.3 % of 14 entries" in everything_said(at)
     assert sorted(at.dataframe[0].value["prompt"]) == ["What does word 0 mean?", "What does word 1 mean?"]
     assert services.invalidation.history() == []
 
@@ -191,7 +191,7 @@ def test_marking_stale_hides_nothing_and_is_not_swept(open_page, services, fille
     at.segmented_control(key="soft").set_value(True).run()
     at.button(key="preview").click().run()
     at.button(key="apply").click().run()
-    assert "memory is not freed" not in everything_said(at)  # nobody is needed for it
+    assert "answers are hidden at once" not in everything_said(at)  # nobody is needed for it
     at.button(key="confirm").click().run()
     [done] = services.invalidation.history()
     assert done.state is InvalidationState.SOFT
@@ -243,7 +243,7 @@ def test_sweep_now_says_how_much_is_deleted_and_how_long_it_could_be_undone(open
     at = open_page("invalidations")
     at.button(key=f"sweep-{done.id}").click().run()
     assert "2 entries" in everything_said(at)
-    assert re.search(r"can be undone for (10:00|9:\d\d)", everything_said(at).replace("\\", ""))
+    assert re.search(r"you can undo it for (10:00|9:\d\d)", everything_said(at).replace("\\", ""))
     at.button(key="sweep-cancel").click().run()
     assert services.invalidation.find(done.id).can_undo
     assert "Nobody can undo that" not in everything_said(at)
@@ -414,7 +414,7 @@ def test_a_viewer_may_preview_and_change_nothing(open_page, services, filled, vi
     assert at.button(key="apply").disabled
     assert at.button(key=f"undo-{done.id}").disabled
     assert at.button(key=f"sweep-{done.id}").disabled
-    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
+    assert "Read only: this needs the role operator, yours is viewer." in everything_said(at)
 
 
 def test_everything_is_an_admins_business(open_page, services, filled, monkeypatch):
@@ -423,14 +423,14 @@ def test_everything_is_an_admins_business(open_page, services, filled, monkeypat
     at.pills(key="criteria-selectors").set_value(["all"]).run()
     at.button(key="preview").click().run()
     assert at.button(key="apply").disabled
-    assert "this takes the role admin, yours is operator" in everything_said(at)
+    assert "this needs the role admin, yours is operator" in everything_said(at)
 
 
 def test_what_amounts_to_everything_is_an_admins_business_too(open_page, services, filled, monkeypatch):
     monkeypatch.setattr(context, "actor", lambda: Actor(name="olga@example.org", role=Role.OPERATOR))
     at = previewed(open_page, pattern="*e*")
     assert at.button(key="apply").disabled
-    assert "this takes the role admin, yours is operator" in everything_said(at)
+    assert "this needs the role admin, yours is operator" in everything_said(at)
     unseen = previewed(open_page, pattern="*nobody asked this*")
     assert not unseen.button(key="apply").disabled
 
@@ -459,7 +459,7 @@ def test_a_viewer_is_refused_where_the_write_is_made(services, viewer):
 
     actions.undo("any")
     assert actions.last("undo").ending is actions.Ending.REFUSED
-    assert "takes the role operator" in actions.last("undo").words
+    assert "needs the role operator" in actions.last("undo").words
 
 
 def test_a_click_in_the_history_opens_what_was_clicked_whatever_was_done_since(open_page, services, filled):
@@ -571,7 +571,7 @@ def test_all_namespaces_are_previewed_one_by_one_and_invalidated_with_one_confir
     assert sorted(parts["namespace"]) == sorted(teams)
     assert set(parts["entries"]) == {"1 of 1"}
     said = everything_said(at).replace("\\", "")
-    assert "3 namespaces, all there are now: one that is made later keeps what it stores." in said
+    assert "3 namespaces, all that exist now. Namespaces made later are not affected." in said
     at.button(key="apply").click().run()
     assert of_all(services) == []
     at.text_input(key="typed").input("invalidate").run()

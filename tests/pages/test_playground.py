@@ -234,7 +234,7 @@ def test_the_nearest_entry_of_another_model_and_tenant_is_named(playground, serv
 def test_when_nothing_is_like_it_that_is_said_with_how_much_was_looked_at(playground, ask):
     ask("What is the weather in Oslo?")
     at = details_of(send(playground, "How do I block my card?"))
-    assert "No stored question is similar. Looked at: the newest 1 entry." in everything_said(at)
+    assert "No stored question is similar. Compared with the newest 1 entry." in everything_said(at)
 
 
 # Stored and fresh
@@ -247,7 +247,7 @@ def test_a_stored_answer_is_compared_with_a_fresh_one_and_replaced_by_it(playgro
     assert not at.exception
     assert provider.calls == 2
     assert len(at.session_state["turns"]) == 2
-    assert "They differ: 67% of the words" in at.warning[-1].value
+    assert "They differ: they share 67 % of their words" in at.warning[-1].value
     places = next(frame.value for frame in at.dataframe if "fresh" in frame.value)
     assert places.to_numpy().tolist() == [["1", "2"]]
     at.button(key=f"keep-{turn.id}").click().run()
@@ -398,8 +398,8 @@ def imported(open_page, text):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"no json", "is no transcript"),
-        (b"[]", "is no transcript"),
+        (b"no json", "is not a transcript"),
+        (b"[]", "is not a transcript"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": ""}]}', "prompt"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "namespace": "no {namespace}"}]}', "namespace"),
         (b'{"format": "encore-transcript-1", "turns": [{"prompt": "x", "asked_at": 1e300}]}', "asked_at"),
@@ -427,11 +427,11 @@ def hostile(turn, **outcome):
 
 def test_an_imported_transcript_is_shown_as_text_only(open_page, services, playground):
     turn = hostile(send(playground, HOSTILE).session_state["turns"][0], reason="guard-[x](y)", not_stored="")
-    with pytest.raises(InvalidInput, match="cannot be"):
+    with pytest.raises(InvalidInput, match="impossible outcome"):
         load(dump([turn]))
     turn = hostile(turn, reason="guard-number")
     nameless = msgspec.structs.replace(turn.ask, model=HOSTILE)
-    with pytest.raises(InvalidInput, match="model whose name"):
+    with pytest.raises(InvalidInput, match="impossible model name"):
         load(dump([msgspec.structs.replace(turn, ask=nameless)]))
     at = details_of(imported(open_page, dump([turn])))
     assert not at.exception

@@ -103,7 +103,7 @@ def test_without_a_request_it_says_so(open_page, services):
 def test_a_viewer_sees_the_groups_and_cannot_make_them_anew(open_page, grouped, viewer):
     at = open_page("questions")
     assert at.button(key="group").disabled
-    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
+    assert "Read only: this needs the role operator, yours is viewer." in everything_said(at)
     assert len(at.dataframe[0].value) == 1
 
 
@@ -201,5 +201,5 @@ def test_without_redis_it_says_what_grouping_takes(open_page, use, provider, tmp
         use(built)
         log(built, CARD)
         at = open_page("questions")
-        assert "Grouping takes Redis and a worker" in everything_said(at)
+        assert "Grouping needs Redis and a worker" in everything_said(at)
         assert at.button(key="group").disabled

@@ -174,7 +174,7 @@ def test_a_selected_request_stays_selected_where_it_stands_after_new_ones_came(o
     context.readings().renew()
     at.run()
     assert prompts_of(at) == ["What is a cat?"]
-    assert "Live waits while a row is selected." in everything_said(at)
+    assert "Live pauses while a row is selected." in everything_said(at)
     at.button(key="requests-refresh").click().run()
     assert prompts_of(at) == ["What is a dog?", "What is a cat?"]
     assert next(code.value for code in at.code) == "What is a cat?"
@@ -196,7 +196,7 @@ def test_an_answer_stands_beside_its_request_unless_a_newer_one_took_its_place(o
     assert isinstance(newer, str)
     assert not isinstance(older, str)
     select(at, 1)
-    assert "The answer that it got no longer stands at its key." in everything_said(at)
+    assert "The answer that it got is no longer stored." in everything_said(at)
 
 
 HOSTILE = "</div><b>*x*</b> \u202egnp =1+1 " + "y" * 10_000

@@ -65,7 +65,7 @@ def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_pag
     said = everything_said(at)
     assert role.word in said
     if role is Role.VIEWER and name not in ("dashboard", "requests", "savings", "entries"):
-        assert "Read only: this takes the role operator, yours is viewer." in said
+        assert "Read only: this needs the role operator, yours is viewer." in said
     if role is Role.OPERATOR and name not in ("schedules", "quality", "invalidations", "health"):
         assert "Read only" not in said
     if name == "workers":
@@ -74,7 +74,7 @@ def test_a_page_is_drawn_for_each_role_and_says_what_takes_a_higher_one(open_pag
     if name == "schedules":
         assert at.button(key=f"run-{schedule(filled, 'Nightly')}").disabled is (role is Role.VIEWER)
         assert at.button(key=f"run-{schedule(filled, 'Everything')}").disabled
-        assert "Read only: this takes the role admin" in said
+        assert "Read only: this needs the role admin" in said
 
 
 def schedule(services: Services, name: str) -> str:
@@ -109,7 +109,7 @@ def test_a_viewer_does_not_turn_the_bypass_switch_even_if_it_were_offered(open_p
     at.button(key="bypass-open").click().run()
     at.selectbox(key="bypass-namespace").select("*").run()
     at.button(key="bypass-turn").click().run()
-    assert "takes the role operator" in [error.value for error in at.error][-1]
+    assert "needs the role operator" in [error.value for error in at.error][-1]
     assert filled.switch.all() == []
 
 

@@ -87,7 +87,7 @@ def test_the_sums_are_those_of_the_dashboard_of_metrics_and_of_the_file(open_pag
 
 def test_the_page_without_a_count_says_how_savings_begin(open_page, services):
     at = open_page("savings")
-    assert "Nothing was counted yet" in everything_said(at)
+    assert "Nothing has been counted yet" in everything_said(at)
     assert not at.metric
 
 
@@ -172,7 +172,7 @@ def test_many_lines_are_one_line_on_the_sheet_and_one_colour_in_the_chart(servic
     [month] = services.metrics.savings(("model",)).months
     shown = lines(month, ("model",), Naming())
     assert len(shown) == MOST_LINES + 2
-    assert list(shown.iloc[-2]) == ["*15 more*", "15", "15", "\\$15.00", "27.3%", "\\$0"]
+    assert list(shown.iloc[-2]) == ["*15 more*", "15", "15", "\\$15.00", "27.3 %", "\\$0"]
     assert list(shown.iloc[-1])[3] == "**\\$55.00**"
     names = [trace.name for trace in by_month([month], "model", {}).data]
     assert len(names) == MOST_NAMES + 2
@@ -182,7 +182,7 @@ def test_many_lines_are_one_line_on_the_sheet_and_one_colour_in_the_chart(servic
 def test_names_beyond_those_told_apart_are_named(open_page, services):
     count(services, *(now_hit(model=f"m{number}", saved_cost_usd=1.0) for number in range(120)))
     at = open_page("savings", by="Model")
-    assert "stands for names that are not told apart" in everything_said(at)
+    assert "stands for names that are counted together" in everything_said(at)
     assert table(at)["Model"][0] == "`other`"
 
 
@@ -198,4 +198,4 @@ def test_the_last_values_stay_when_redis_goes_away(open_page, use, redis_server,
         context.readings().renew()
         at.run()
         assert tile(at, "Saved, net") == ":gray[$2.00]"
-        assert "The last values that could be read." in everything_said(at)
+        assert "The last values read." in everything_said(at)

@@ -312,7 +312,7 @@ def test_one_that_was_changed_meanwhile_is_not_overwritten(open_page, services):
     services.schedules.edit(schedule.id, actor="anna", name="Theirs")
     at.button(key="schedule-add").click().run()
     confirmed(at)
-    assert "it has been changed since it was shown" in at.error[0].value
+    assert "it was changed after it was shown" in at.error[0].value
     assert services.schedules.get(schedule.id).name == "Theirs"
 
 
@@ -344,7 +344,7 @@ def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, as
     schedule = add(services, criteria={"model": "gpt-4o"})
     at = open_page("schedules")
     at.button(key=f"run-{schedule.id}").click().run()
-    assert "It hides at once **1 entry**: 100% of the namespace." in said(at)
+    assert "It hides at once **1 entry**: 100 % of the namespace." in said(at)
     assert "A run can be undone for 12 h" in said(at)
     assert "undoing the latest brings back what both hid" in said(at)
     assert services.invalidation.history() == []
@@ -382,7 +382,7 @@ def test_a_viewer_sees_and_can_do_nothing(open_page, services, viewer):
     for name in ("run", "edit", "pause", "remove"):
         assert at.button(key=f"{name}-{schedule.id}").disabled
     assert at.button(key="schedule-add").disabled
-    assert "Read only: this takes the role operator, yours is viewer." in said(at)
+    assert "Read only: this needs the role operator, yours is viewer." in said(at)
 
 
 def test_everything_is_an_admins_business(open_page, services, operator):
@@ -394,7 +394,7 @@ def test_everything_is_an_admins_business(open_page, services, operator):
     assert not at.button(key=f"pause-{everything.id}").disabled, "it can always be stopped"
     at.pills(key="criteria-selectors").set_value(["all"]).run()
     assert at.button(key="schedule-add").disabled
-    assert "Read only: this takes the role admin, yours is operator." in said(at)
+    assert "Read only: this needs the role admin, yours is operator." in said(at)
 
 
 def test_who_may_not_is_refused_where_the_write_is_made(services, operator):
@@ -403,9 +403,9 @@ def test_who_may_not_is_refused_where_the_write_is_made(services, operator):
 
     everything = add(services, criteria={"all": True})
     actions.run_schedule(everything)
-    assert "takes the role admin" in actions.last("schedule").words
+    assert "needs the role admin" in actions.last("schedule").words
     actions.resume_schedule(everything)
-    assert "takes the role admin" in actions.last("schedule").words
+    assert "needs the role admin" in actions.last("schedule").words
     actions.add_schedule(
         Criteria(all=True), Definition(name="All", every_seconds=60, hold_seconds=0), namespace="default"
     )

@@ -30,10 +30,10 @@ def test_without_workers_and_jobs_it_says_what_that_means(open_page, services):
 def test_workers_that_keep_ending_are_said_in_place_of_how_to_start_some(open_page, services):
     WorkerPools(services.queue_redis).beat("a", host="machine-7", pid=1, workers=0, failing=True)
     at = open_page("workers")
-    assert "Workers keep ending as soon as they start, and their log says why. On `machine-7`." in everything_said(at)
+    assert "Workers keep stopping right after they start: their log says why. On `machine-7`." in everything_said(at)
     assert "python -m workers" not in everything_said(at)
     [alert] = [warning.value for warning in open_page("dashboard").warning if "Alert" in warning.value]
-    assert "Workers keep ending as soon as they start" in alert
+    assert "Workers keep stopping right after they start" in alert
     assert "python -m workers" not in alert
 
 
@@ -137,7 +137,7 @@ def test_a_viewer_sees_jobs_and_can_do_nothing(open_page, queue, viewer):
     at = open_page("workers")
     assert at.button(key=f"stop-{job.id}").disabled
     assert at.button(key="suspend").disabled
-    assert "Read only: this takes the role operator, yours is viewer." in everything_said(at)
+    assert "Read only: this needs the role operator, yours is viewer." in everything_said(at)
 
 
 def test_every_state_and_every_kind_has_words():
@@ -158,7 +158,7 @@ def test_every_state_and_every_kind_has_words():
         (
             "replay",
             {"sent": 20, "hits": 10, "hit_rate": 0.5, "errors": 0, "saved_usd": 0.01},
-            "20 sent, 10 hits (50.0%), 0 errors, $0.010 saved",
+            "20 sent, 10 hits (50.0 %), 0 errors, $0.01 saved",
         ),
         ("prune", {"dropped": 3}, "3 rows of expired entries dropped"),
         ("sweep", {}, ""),

@@ -53,7 +53,7 @@ def judged(services: Services) -> Services:
 def test_the_report_is_what_calibrate_shows(terminal, judged, namespace):
     shown = terminal.run("calibrate", "--namespace", namespace)
     assert "judge: nothing unjudged, judged from 0.700 (as configured)" in shown
-    assert "299 for 1%, 149 for 2%, 59 for 5%" in shown
+    assert "299 for 1 %, 149 for 2 %, 59 for 5 %" in shown
     assert "1 yes" in shown
     told = terminal.data("calibrate")
     assert (told["judge_labels"], told["judging"]["rulings"]) == (1, {"yes": 1})
@@ -69,7 +69,7 @@ def test_the_report_says_what_hedging_cost(terminal, judged):
     assert {name: after[name] - before[name] for name in after} == pytest.approx(
         {"dropped": 2, "cost_usd": 1.5, "unpriced": 1}
     )
-    assert f"{after['dropped']} provider calls dropped for a judge's yes" in terminal.run("calibrate")
+    assert f"{after['dropped']} provider calls dropped because the judge approved" in terminal.run("calibrate")
 
 
 def test_an_empty_namespace_has_nothing_to_show(terminal, namespace):

@@ -23,6 +23,9 @@ from pages.components.display import figures as of_pages
         (12.345, "$12.35"),
         (0.29, "$0.29"),
         (0.0661, "$0.066"),
+        (0.0004, "$0.0004"),
+        (0.0999, "$0.10"),
+        (1e-12, "$0"),
         (0.00061, "$0.00061"),
         (0.0000012, "$0.0000012"),
         (-0.00014, "-$0.00014"),
@@ -110,7 +113,7 @@ def test_size(amount, words):
 
 @pytest.mark.parametrize(
     ("part", "words"),
-    [(None, "–"), (0, "0%"), (1, "100%"), (0.632, "63.2%"), (0.0001, "< 0.1%"), (0.99999, "99.9%")],
+    [(None, "–"), (0, "0 %"), (1, "100 %"), (0.632, "63.2 %"), (0.0001, "< 0.1 %"), (0.99999, "99.9 %")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(part, words):
     assert wording.share(part) == words

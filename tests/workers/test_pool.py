@@ -269,7 +269,7 @@ def test_workers_that_keep_ending_as_they_start_are_said_and_count_for_none(inst
                 os.kill(pid, signal.SIGKILL)
         reader.join(0.05)
     assert said == [
-        "workers  keep ending as soon as they start: nothing is swept, no schedule runs; their log says why\n"
+        "workers  keep stopping right after they start: nothing is swept, no schedule runs; their log says why\n"
     ]
     failing = eventually(lambda: [pool for pool in pools.alive() if pool.failing])
     assert [pool.workers for pool in failing] == [0]

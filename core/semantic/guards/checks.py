@@ -165,7 +165,7 @@ def _negation(pair: _Pair) -> str:
         return "only one is in the negative"
     # Where the other text does not speak of what is negated here, it is another wording and not another polarity.
     shared = (set(ours) - set(theirs)) & b.stems | (set(theirs) - set(ours)) & a.stems
-    return f"only one says not: {min(shared)}" if shared else ""
+    return f"only one is negated: {min(shared)}" if shared else ""
 
 
 def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ def _roles(pair: _Pair) -> str:
         if frozenset((ours[word], theirs[word])) in pair.language.opposite_markers:
             return f"{ours[word]} {word} is not {theirs[word]} {word}"
     swapped = _swapped(pair.a.parts, pair.b.parts)
-    return f"{swapped[0]} and {swapped[1]} have changed places" if swapped else ""
+    return f"{swapped[0]} and {swapped[1]} are swapped" if swapped else ""
 
 
 def _single(parts: Sequence[Part]) -> dict[str, str]:

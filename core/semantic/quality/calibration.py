@@ -15,6 +15,8 @@ from itertools import accumulate
 
 import msgspec
 
+from ...text import share
+
 CONFIDENCE = 0.95
 BUDGETS = (0.01, 0.02, 0.05)
 """Shares of false hits that people choose between."""
@@ -281,10 +283,10 @@ def _expected_bound(tuning: _Hits, held_out: _Hits, threshold: float, confidence
 
 def _proposal_reason(supported: float | None, failed: float | None, budget: float) -> str:
     if supported is None:
-        return f"held-out labels do not support {budget:.0%} at any threshold"
+        return f"held-out labels do not support {share(budget, 0)} at any threshold"
     if failed is None:
-        return f"every threshold tried down to {supported:.3f} holds {budget:.0%}"
-    return f"{supported:.3f} holds {budget:.0%}, {failed:.3f} does not"
+        return f"every threshold tried down to {supported:.3f} holds {share(budget, 0)}"
+    return f"{supported:.3f} holds {share(budget, 0)}, {failed:.3f} does not"
 
 
 def tighten(

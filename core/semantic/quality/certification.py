@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ThresholdRefused
 from ...models import SemanticMode
+from ...text import share
 from .calibration import CurvePoint, Tightening, curve, labels_needed, labels_still_needed, tighten
 from .records import PairRecord, of_latest_embedder
 from .report import fair_sample
@@ -42,8 +43,8 @@ def refusal(point: CurvePoint, serve: float, budget: float) -> ThresholdRefused:
     """Why a threshold is refused, in one sentence, with the number of labels that would support it."""
     needed = labels_still_needed(point.errors, point.labels, budget)
     return ThresholdRefused(
-        f"labels do not support {serve:.3f} within {budget:.0%} false hits: of "
-        f"{point.labels} at or above it {point.errors} are wrong; {needed} more without an error would do"
+        f"labels do not support {serve:.3f} within {share(budget, 0)} false hits: of {point.labels} at or above it "
+        f"{point.errors} are wrong; {needed} more without an error would be enough"
     )
 
 

@@ -135,7 +135,7 @@ class Evidence:
         self.add(operator_label(known, equivalent, by, self._clock()))
         self.flush()
         if self._archive.dropped > dropped:
-            raise OutcomeUnknown("Redis did not take what was to be written: the label may be lost; give it again")
+            raise OutcomeUnknown("Redis did not take the write: the label may be lost; give it again")
         self.tighten(known.namespace)
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 

@@ -236,7 +236,7 @@ def _plain(threshold: Threshold) -> dict[str, Any]:
 def check_expected(in_force: Threshold, version: int | None) -> None:
     """Raises ThresholdRefused unless this version, or None for any, is in force."""
     if version is not None and in_force.version != version:
-        raise ThresholdRefused("another threshold has come into force since; look at it first")
+        raise ThresholdRefused("another threshold came into force meanwhile; look at it first")
 
 
 def _check_namespace(namespace: str) -> None:

@@ -35,8 +35,8 @@ def claim_form(client: redis.Redis) -> None:
         newer = printable(found.decode("latin-1"), 20)
         problem = (
             f"ENCORE_REDIS_URL: a newer version of Encore uses this Redis (form {newer} of what is stored; this "
-            f"version has form {names.FORM}). Neither would see the other's invalidations: start the newer version, or "
-            "name another Redis or another of its databases"
+            f"version has form {names.FORM}). Neither version would see the other's invalidations: start the newer "
+            "version, or name another Redis or another database of it"
         )
         raise InvalidSettings([problem])
 

@@ -65,7 +65,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "not everything can be invalidated",
     ),
     _feature(
-        "undo of what was asked anew",
+        "undo of what was answered again",
         "mget getrange hexists hset hdel hlen hscan hsetnx pttl pexpire rename strlen unlink zadd zrangebyscore zrem "
         "eval evalsha",
         "an undo leaves the newer answer where one was stored meanwhile",
@@ -73,12 +73,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
     _feature(
         "bypass switch",
         "hmget hkeys hget hset hdel eval evalsha",
-        "a bypass switch that is turned on is not heeded, or cannot be turned",
+        "the bypass switch has no effect, or cannot be turned",
     ),
     _feature(
         "marks of the bypass switch",
         "script|exists script|load",
-        "a bypass switch that is turned while Redis takes no writes is not heeded",
+        "the bypass switch has no effect if it is turned while Redis takes no writes",
         "",
     ),
     _feature(
@@ -90,7 +90,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "sweeps",
         "scan getrange strlen exists unlink get mget hdel hlen hscan hexists zadd zcard zrange zrangebyscore zrem "
         "zremrangebyrank eval evalsha",
-        "the memory of invalidated answers is not given back",
+        "the memory of invalidated answers is not freed",
     ),
     _feature(
         "metrics",
@@ -112,7 +112,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "semantic lookup",
         "xadd xread xrange xrevrange hset hdel hscan zadd zrange zrangebyscore zremrangebyscore expire expireat "
         "unlink srem sadd smembers incrby rpush lpop ltrim llen",
-        "near questions are found by the process that has seen them only, or their verdicts are lost",
+        "near questions are found only by the process that has seen them, or their verdicts are lost",
     ),
     _feature("ended logins", "set exists", "a login that was ended holds until it expires"),
     _feature("clock", "time", "answers age by the clock of each machine", ""),
@@ -127,7 +127,7 @@ QUEUE_FEATURES: Final[tuple[Feature, ...]] = (
         "multi watch unwatch sadd srem smembers hset hget hgetall hdel hincrby zadd zrem zcard zcount zrange "
         "zrangebyscore zscore zremrangebyscore rpush lrem lpop blpop blmove llen lindex lrange lpos expire persist "
         "exists del get set eval evalsha subscribe publish",
-        "jobs do not run, or cannot be stopped: memory is not given back, schedules and refreshes do not happen",
+        "jobs do not run, or cannot be stopped: memory is not freed, schedules and refreshes do not run",
         QUEUE_PREFIX,
     ),
     _feature("names of connections", "client|setname", "the connections of workers have no names", ""),

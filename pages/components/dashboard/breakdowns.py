@@ -86,9 +86,11 @@ def _breakdown(view: View, by: Literal["model", "namespace"], compare: bool) -> 
     )
     notes = ["Select a row to see its requests."]
     if table.columns.isin(["changed"]).any():
-        notes.append("Added is what it added to the change of the whole hit rate: by its own rate, and by its share.")
+        notes.append(
+            "Added: how much it changed the overall hit rate, by its own hit rate and by its share of lookups."
+        )
     if scopes is not None:
-        notes.append(f"Scopes are of the latest {many(scopes.looked_at, 'request')}.")
+        notes.append(f"Scopes are counted in the latest {many(scopes.looked_at, 'request')}.")
     st.caption(" ".join(notes))
     if chosen and (name := chosen[0]):  # one without a name cannot be asked for
         visit(REQUESTS, {by: name})

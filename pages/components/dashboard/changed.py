@@ -87,14 +87,19 @@ def _scopes_of(one: NamespaceScopes, naming: Naming) -> None:
     _row(words, {"namespace": one.namespace, "outcome": "miss"})
     if one.apart.system_prompt is not None:
         before, now = (literal(text, 200) for text in one.apart.system_prompt)
-        st.caption(f"One system prompt: {before}  \nThe next one: {now}")
+        st.caption(f"One system prompt: {before}  \nThe next: {now}")
 
 
 def _of_which(scopes: Scopes) -> None:
     since = UNKNOWN if scopes.since is None else clock(scopes.since)
-    words = f"Of the latest {many(scopes.looked_at, 'request')}, since {since}. An answer serves its own scope only."
+    words = (
+        f"Counted in the latest {many(scopes.looked_at, 'request')}, since {since}. An answer is served in its "
+        "own scope only."
+    )
     if len(scopes.told) > MOST:
         words = f"And {many(len(scopes.told) - MOST, 'namespace')} more. {words}"
     if any(SYSTEM_PROMPTS.intersection(one.apart.differs[:1]) for one in scopes.told):
-        words += " Leave what changes by itself out of the system prompt, or send it with the question."
+        words += (
+            " Keep what changes by itself, such as the time, out of the system prompt, or send it with the question."
+        )
     st.caption(words)

@@ -21,9 +21,10 @@ from pages.components.display.charts import (
     label,
     over_time,
     scale,
+    scale_shares,
     thickness,
 )
-from pages.components.display.figures import local, milliseconds, money, number, size
+from pages.components.display.figures import local, milliseconds, money, number, share, size
 from pages.components.display.outcomes import Look
 
 LOW = 178
@@ -72,11 +73,19 @@ def hit_rate_over_time(buckets: Sequence[Bucket], marks: Sequence[Mark], before:
     """The share of lookups that found an answer, all hits and the exact ones alone."""
     figure = over_time(buckets, marks, "")
     times = _times(buckets)
-    add_line(figure, times, [bucket.summary.hit_rate for bucket in buckets], outcomes.HIT_EXACT, "all hits", "%{y:.1%}")
-    exact = [_share_of(bucket.summary, HitDetail.EXACT) for bucket in buckets]
-    add_line(figure, times, exact, outcomes.HIT_NORMALIZED, "exact hits alone", "%{y:.1%}")
-    _ghost(figure, times, [bucket.summary.hit_rate for bucket in before], "all hits before", "%{y:.1%}")
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", dtick=0.25)
+    for look, name, values in (
+        (outcomes.HIT_EXACT, "all hits", [bucket.summary.hit_rate for bucket in buckets]),
+        (
+            outcomes.HIT_NORMALIZED,
+            "exact hits alone",
+            [_share_of(bucket.summary, HitDetail.EXACT) for bucket in buckets],
+        ),
+    ):
+        add_line(figure, times, values, look, name, "%{customdata}")
+        figure.data[-1].update(customdata=[share(value) for value in values])
+    earlier = [bucket.summary.hit_rate for bucket in before]
+    _ghost(figure, times, earlier, "all hits before", "%{customdata}", [share(value) for value in earlier])
+    scale_shares(figure, -0.02, 1.02)
     figure.update_layout(height=LOW)
     return figure
 
@@ -162,12 +171,12 @@ def hit_rate_by_name(
             "line": {"width": 0},
         },
         width=thickness(len(shown)),
-        text=[f"{found.hit_rate:.0%} of {found.hits + found.misses:,}" for _, found in shown],
+        text=[f"{share(found.hit_rate)} of {found.hits + found.misses:,}" for _, found in shown],
         textposition="auto",
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", dtick=0.25)
+    scale_shares(figure, 0, 1.02, "xaxis")
     return figure
 
 
@@ -268,7 +277,11 @@ _SHADES = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 def _field(histogram: Histogram, row: int) -> str:
     count = histogram.counts.get(row, 0)
-    reach = f"up to {milliseconds(BOUNDS_MS[row])}" if row < len(BOUNDS_MS) else f"over {milliseconds(BOUNDS_MS[-1])}"
+    reach = (
+        f"up to {milliseconds(BOUNDS_MS[row])}"
+        if row < len(BOUNDS_MS)
+        else (f"more than {milliseconds(BOUNDS_MS[-1])}")
+    )
     return f"{count:,} of {histogram.count:,} waited {reach}" if count else ""
 
 

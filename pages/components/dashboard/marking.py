@@ -30,12 +30,12 @@ def marking(view: View, found: Sequence[DeployMark]) -> None:
             st.text_input(
                 "What happened", max_chars=LONGEST_MARK, key=_NAME, placeholder="Deploy v1.2", disabled=not may
             )
-            st.datetime_input("When; empty for now", None, key=_WHEN, step=60, format="YYYY-MM-DD", disabled=not may)
+            st.datetime_input("When (empty: now)", None, key=_WHEN, step=60, format="YYYY-MM-DD", disabled=not may)
             where = named(view.namespace, queries.naming()) if view.namespace else "all namespaces"
             st.form_submit_button(
                 "Mark", type="primary", icon=":material/flag:", on_click=_add, args=(view.namespace,), disabled=not may
             )
-            st.caption(f"On the charts of {where}, for 90 days.")
+            st.caption(f"Shown on the charts of {where} for 90 days.")
         read_only(Action.MARK)
         actions.show_last("mark")
         for mark in found[:MOST_LISTED]:

@@ -19,6 +19,7 @@ from pages.components.data.view import View
 from pages.components.display import charts, legend
 from pages.components.display.chart_cache import drawings
 from pages.components.display.charts import DEPLOY, INVALIDATION, Mark
+from pages.components.display.figures import many
 from pages.components.display.links import REQUESTS
 from pages.components.shell.address import visit
 
@@ -29,7 +30,7 @@ def panels(view: View, compare: bool) -> None:
     reading = queries.summary(view)
     if not any(bucket.summary.requests for bucket in buckets):
         if reading.value is not None and reading.value.requests:
-            st.caption("The charts follow within ten seconds.")
+            st.caption("The charts appear within ten seconds.")
         return
     deployed = [
         mark
@@ -63,15 +64,13 @@ def panels(view: View, compare: bool) -> None:
             on_click="ignore",
         )
         marking(view, deployed)
-        notes = [
-            "Select a bar of the first chart to see the requests of its time. Drag over a chart to see that time alone."
-        ]
+        notes = ["Select a bar of the first chart to see its requests. Drag across a chart to zoom in on that time."]
         if any(not mark.is_deploy for mark in marks):
-            notes.append(f"{INVALIDATION} and a dotted line mark an invalidation.")
+            notes.append(f"{INVALIDATION} and a dotted line show an invalidation.")
         if any(mark.is_deploy for mark in marks):
-            notes.append(f"{DEPLOY} and a dashed line mark what somebody has marked.")
+            notes.append(f"{DEPLOY} and a dashed line show a moment that somebody marked, such as a deploy.")
         if found.without:
-            notes.append(f"Programs invalidate all the time, {found.without:,} times here: these have no marks.")
+            notes.append(f"{many(found.without, 'invalidation')} by programs have no marks: there are too many.")
         st.caption(" ".join(notes), width="stretch")
 
 

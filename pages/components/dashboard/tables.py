@@ -14,14 +14,15 @@ from core.models import OutcomeKind
 from core.namespaces import Naming
 from pages.components.display import outcomes
 from pages.components.display.namespaces import shown
+from pages.components.display.tables import BAR
 from pages.components.display.text import one_line
 
 FREQUENT_COLUMNS: dict[str, Any] = {
     "count": column.NumberColumn("Times", width=80),
     "prompt": column.TextColumn("Prompt", width=330),
-    "latency": column.NumberColumn("Waited in all, s", format="%.1f", width=130),
-    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=110),
-    "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=110),
+    "waited_seconds": column.NumberColumn("Total wait", width=130),
+    "cost_usd": column.NumberColumn("Cost", width=110),
+    "saved_usd": column.NumberColumn("Saved", width=110),
     "model": column.TextColumn("Model", width="small"),
     "key": column.TextColumn("Key", width="medium"),
 }
@@ -30,15 +31,15 @@ FREQUENT_COLUMNS: dict[str, Any] = {
 _BREAKDOWN_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("Name", width="medium"),
     "requests": column.NumberColumn("Requests", format="localized", width=85),
-    "requests_before": column.NumberColumn("before", format="localized", width=75),
-    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent", width=110),
-    "hit_rate_before": column.NumberColumn("before", format="percent", width=75),
+    "requests_before": column.NumberColumn("Before", format="localized", width=75),
+    "hit_rate": column.ProgressColumn("Hit rate", **BAR, width=110),
+    "hit_rate_before": column.NumberColumn("Before", width=75),
     "changed": column.NumberColumn("Added, points", format="%+.1f", width=105),
     "per_hundred": column.NumberColumn("Scopes per 100", format="%.0f", width=120),
-    "saved_usd": column.NumberColumn("Saved, $", format="%.4f"),
-    "cost_usd": column.NumberColumn("Spent, $", format="%.4f"),
-    "hit_ms": column.NumberColumn("A hit takes, ms", format="%.2f"),
-    "miss_ms": column.NumberColumn("A miss takes, ms", format="%.0f"),
+    "saved_usd": column.NumberColumn("Saved"),
+    "cost_usd": column.NumberColumn("Spent"),
+    "hit_ms": column.NumberColumn("A hit takes"),
+    "miss_ms": column.NumberColumn("A miss takes"),
     "errors": column.NumberColumn("Errors"),
     "owner": column.TextColumn("Owner", width=130),
     "namespace": column.TextColumn("Namespace id", width=230),
@@ -50,9 +51,9 @@ OF_NAMESPACES = ("owner", "namespace")
 TTL_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("TTL class", width="medium"),
     "requests": column.NumberColumn("Requests", format="localized"),
-    "requests_before": column.NumberColumn("before", format="localized", width=75),
-    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent"),
-    "hit_rate_before": column.NumberColumn("before", format="percent", width=75),
+    "requests_before": column.NumberColumn("Before", format="localized", width=75),
+    "hit_rate": column.ProgressColumn("Hit rate", **BAR),
+    "hit_rate_before": column.NumberColumn("Before", width=75),
     "hits": column.NumberColumn("Hits", format="localized"),
     "misses": column.NumberColumn("Misses", format="localized"),
     "bypasses": column.NumberColumn("Bypasses", format="localized"),
@@ -63,7 +64,7 @@ REASON_COLUMNS: dict[str, Any] = {
     "outcome": column.TextColumn("Outcome", width=110),
     "reason": column.TextColumn("Reason", width="small"),
     "count": column.NumberColumn("Requests", format="localized", width=100),
-    "before": column.NumberColumn("before", format="localized", width=75),
+    "before": column.NumberColumn("Before", format="localized", width=75),
     "why": column.TextColumn("What it means", width="large"),
 }
 
@@ -75,7 +76,7 @@ def frequent(found: Iterable[Frequent]) -> pd.DataFrame:
             {
                 "count": item.count,
                 "prompt": one_line(item.prompt, 300) if item.prompt is not None else "–",
-                "latency": item.latency_ms / 1000,
+                "waited_seconds": item.latency_ms / 1000,
                 "cost_usd": item.cost_usd,
                 "saved_usd": item.saved_cost_usd,
                 "model": one_line(item.model),
@@ -122,7 +123,7 @@ def _why(outcome: str, reason: str) -> str:
         case "not stored":
             return reasons.why_not_stored(reason)
         case "forgone hit":
-            return f"{outcomes.why_forgone(reason)} At least so many."
+            return f"{outcomes.why_forgone(reason)} There may be more."
         case OutcomeKind.HIT:
             return ""
         case _:

@@ -109,9 +109,8 @@ def of_requests(now: Summary, before: Summary | None, buckets: Sequence[Bucket])
         ),
         waiting(
             "Callers wait",
-            "Median time that callers waited (p50), over hits, misses and bypasses. Without the cache: the median of "
-            "what they would have waited, a hit for as long as its answer took to generate, all others for as long as "
-            "the provider took.",
+            "Median time that callers waited (p50): hits, misses and bypasses together. Without the cache a hit would "
+            "have taken as long as its answer took to generate, any other request as long as the provider took.",
             lambda summary: summary.with_cache,
             below=f"{milliseconds(now.without_cache.p50_ms)} without the cache",
         ),
@@ -140,7 +139,7 @@ def of_store(
     if samples:
         parts.append(f"{number(sum(bucket.evicted for bucket in buckets))} evicted")
     elif store:
-        parts.append(f"{number(store.evicted)} evicted since it started")
+        parts.append(f"{number(store.evicted)} evicted since Redis started")
     return [
         Tile(
             label="Entries",
@@ -163,7 +162,7 @@ def of_store(
 
 def _fullness(store: StoreInfo | None) -> str:
     if not store or not store.used_bytes or not store.max_bytes:
-        return "no limit is set"
+        return "no limit set"
     if store.used_bytes > store.max_bytes:
         return f"more than its limit of {size(store.max_bytes)}"
     return f"{share(store.used_bytes / store.max_bytes, 0)} of {size(store.max_bytes)}"
@@ -183,7 +182,7 @@ def relative(now: float | None, before: float | None) -> str | int | None:
     change = (now - before) / before * 100
     if abs(change) < 0.5:
         return 0
-    return f"{change:+.0f}%" if abs(change) < 1000 else None
+    return f"{change:+.0f} %" if abs(change) < 1000 else None
 
 
 def _money_parts(now: Summary) -> str:

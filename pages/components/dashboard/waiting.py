@@ -21,10 +21,10 @@ from pages.components.display.text import one_line
 from pages.components.shell.address import visit
 
 _COLUMNS: dict[str, Any] = {
-    "miss_p50": column.NumberColumn("Miss p50, ms", format="%.0f", width=95),
-    "miss_p95": column.NumberColumn("Miss p95, ms", format="%.0f", width=95),
-    "hit_p50": column.NumberColumn("Hit p50, ms", format="%.2f", width=95),
-    "hit_p95": column.NumberColumn("Hit p95, ms", format="%.2f", width=95),
+    "miss_p50": column.NumberColumn("Miss p50", width=95),
+    "miss_p95": column.NumberColumn("Miss p95", width=95),
+    "hit_p50": column.NumberColumn("Hit p50", width=95),
+    "hit_p95": column.NumberColumn("Hit p95", width=95),
     "requests": column.NumberColumn("Requests", format="localized", width=90),
 }
 
@@ -36,13 +36,16 @@ def waiting(view: View) -> None:
         for kind, title in ((OutcomeKind.HIT, "Waited for hits"), (OutcomeKind.MISS, "Waited for misses")):
             if any(dashboard_charts.waited(step.summary, kind).count for step in steps):
                 panel(view, title, f"waited-{kind}", dashboard_charts.latency_map, steps, kind)
-    st.caption("A column is a step of time, a field one latency: the stronger its colour, the more of the requests.")
+    st.caption(
+        "Each column is a time step, each field a range of latency. The stronger the colour, the more requests "
+        "waited that long."
+    )
     if (now := queries.slow_summary(view).value) is not None:
         latencies = (now.hit_latency, now.miss_latency)
         panel(view, "How long callers waited", "distribution", dashboard_charts.latency_distribution, *latencies)
     for by in _NAMES:
         _slowest(view, by)
-    st.caption("The slowest by the p95 of misses come first. Select a row to see its misses.")
+    st.caption("Slowest first, by the p95 of misses. Select a row to see its misses.")
 
 
 _NAMES: tuple[Literal["model", "namespace"], ...] = ("model", "namespace")

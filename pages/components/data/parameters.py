@@ -20,5 +20,7 @@ def given_parameters(text: str) -> dict[str, Any]:
     except msgspec.MsgspecError as error:
         raise InvalidInput("parameters", "give a JSON object") from error
     if not isinstance(given, dict) or NO_PARAMETERS & given.keys():
-        raise InvalidInput("parameters", "give a JSON object of parameters, and nothing of the other fields")
+        raise InvalidInput(
+            "parameters", "give a JSON object of parameters, without those that have fields of their own"
+        )
     return given

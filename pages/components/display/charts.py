@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from core.metrics import Bucket, GaugeBucket
 from pages.components.display import outcomes
-from pages.components.display.figures import local
+from pages.components.display.figures import local, milliseconds, share
 from pages.components.display.outcomes import Look
 from pages.components.display.text import one_line
 
@@ -56,10 +56,10 @@ def steps(taken: Mapping[str, float]) -> go.Figure:
             y=[name],
             orientation="h",
             marker={"color": look.hexadecimal, "line": {"width": 0}},
-            text=[f"{took:,.2f} ms" if took < 10 else f"{took:,.0f} ms"],
+            text=[milliseconds(took)],
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{x:,.2~f} ms<extra></extra>",
+            hovertemplate="%{text}<extra></extra>",
         )
         begun += took
     figure.update_layout(
@@ -167,6 +167,13 @@ def scale(
             }
         }
     )
+
+
+def scale_shares(figure: go.Figure, low: float, high: float, axis: str = "yaxis") -> None:
+    """Gives an axis of shares its range, and ticks in the words of tiles and tables."""
+    step = next((step for step in (0.01, 0.02, 0.05, 0.1, 0.25) if high - low <= step * (TICKS + 1)), 0.5)
+    marks = [step * number for number in range(ceil(low / step), floor(high / step) + 1)]
+    figure.update_layout({axis: {"range": [low, high], "tickvals": marks, "ticktext": [share(at, 0) for at in marks]}})
 
 
 def _step(rough: float, words: Callable[[float], str]) -> float:

@@ -49,7 +49,7 @@ def named(namespace: str, naming: Naming) -> str:
 def told(namespace: str, naming: Naming) -> str:
     """What a name does not say, as Markdown for the help beside it: the whole id, and who owns it."""
     if namespace == EVERYWHERE:
-        return "Those that there were when it was applied: one that is made later is not among them."
+        return "All that existed when it was applied. Namespaces made later are not affected."
     given = naming.label(namespace)
     owner = f" Owner: {literal(given.owner, LONGEST)}." if given is not None and given.owner else ""
     return f"Namespace {literal(namespace, LONGEST)}.{owner}"

@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components.display.figures import UNKNOWN
+from pages.components.display.tables import in_figures
 
 
 class _Drawn(NamedTuple):
@@ -37,7 +38,7 @@ def selectable(
     rows = [row for row, one in enumerate(ids) if one in before][: None if several else 1]
     is_new = drawn.widget not in st.session_state
     event: Any = st.dataframe(
-        table,
+        in_figures(table),
         hide_index=True,
         key=drawn.widget,
         alt=alt,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 from streamlit import column_config as column
 
 from core.keys import Part
@@ -15,10 +16,24 @@ from core.namespaces import Naming
 from core.semantic import Neighbour
 from core.text import to_csv
 from pages.components.display import outcomes
-from pages.components.display.figures import duration, local
+from pages.components.display.figures import UNKNOWN, duration, local, milliseconds, money, share, size
 from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 from workers.queue import WorkerView
+
+_FIGURES: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(("cost_usd", "saved_usd", "spent_usd", "repeated_usd"), money),
+    **dict.fromkeys(("hit_rate_before", "share", "false_hits", "bound", "rate", "likeness"), share),
+    **dict.fromkeys(("latency_ms", "saved_ms", "hit_ms", "miss_ms"), milliseconds),
+    **dict.fromkeys(("hit_p50", "hit_p95", "miss_p50", "miss_p95"), milliseconds),
+    **dict.fromkeys(("waited_seconds", "heartbeat"), duration),
+    **dict.fromkeys(("bytes", "freed_bytes"), size),
+}
+"""The words of figures, by the name of their column: those of tiles and charts."""
+HIT_RATE = "hit_rate"
+"""A column that is drawn as a bar, whose words only a format can give."""
+BAR: dict[str, Any] = {"min_value": 0, "max_value": 100, "format": "%.1f %%"}
+"""What makes a column of hit rates a bar with the words of a share."""
 
 NAMESPACE = "namespace"
 """The part of a request that has a name of its own on screens."""
@@ -28,14 +43,14 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "prompt": column.TextColumn("Prompt", width=190),
     "answer": column.TextColumn("Answer", width=190),
     "model": column.TextColumn("Model"),
-    "latency": column.NumberColumn("Waited, ms", format="%.1f", width=90),
+    "latency_ms": column.NumberColumn("Waited", width=90),
     "time": column.DatetimeColumn("Time", format="HH:mm:ss", width=75),
     "why": column.TextColumn("Why", width=190),
     "reason": column.TextColumn("Reason", width="small"),
     "not_stored": column.TextColumn("Not stored", width="small"),
-    "saved": column.NumberColumn("Saved, ms", format="%.0f", width=100),
-    "saved_usd": column.NumberColumn("Saved, $", format="%.6f", width=100),
-    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=100),
+    "saved_ms": column.NumberColumn("Time saved", width=100),
+    "saved_usd": column.NumberColumn("Money saved", width=100),
+    "cost_usd": column.NumberColumn("Cost", width=100),
     "namespace_label": column.TextColumn("Namespace", width=150),
     "namespace": column.TextColumn("Namespace id", width=150),
     "ttl_class": column.TextColumn("TTL class", width="small"),
@@ -45,7 +60,7 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "key": column.TextColumn("Key", width="medium"),
 }
 
-REQUESTS_SHOWN = ("outcome", "prompt", "answer", "model", "latency", "time", "why")
+REQUESTS_SHOWN = ("outcome", "prompt", "answer", "model", "latency_ms", "time", "why")
 """What fits beside one another, the prompt on a phone too, the model whole; the rest is in the detail and in the
 download."""
 
@@ -53,7 +68,7 @@ download."""
 WORKER_COLUMNS: dict[str, Any] = {
     "name": column.TextColumn("Worker", width=170),
     "state": column.TextColumn("State", width=65),
-    "heartbeat": column.NumberColumn("Heartbeat, s ago", format="%.0f", width=110),
+    "heartbeat": column.NumberColumn("Since heartbeat", width=110),
     "job": column.TextColumn("Works on", width=125),
     "done": column.NumberColumn("Done", width=55),
     "failed": column.NumberColumn("Failed", width=55),
@@ -70,7 +85,7 @@ PART_COLUMNS: dict[str, Any] = {
 
 NEIGHBOUR_COLUMNS: dict[str, Any] = {
     "similarity": column.NumberColumn("Cosine", format="%.3f", width=80),
-    "verdict": column.TextColumn("What the lookup makes of it", width=300),
+    "verdict": column.TextColumn("What the lookup does with it", width=300),
     "prompt": column.TextColumn("Stored question", width=260),
     "key": column.TextColumn("Key", width="small"),
 }
@@ -85,11 +100,11 @@ def requests(listed: Iterable[tuple[RequestRecord, str | None]], naming: Naming)
                 "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
                 "answer": one_line(answer, 300) if answer is not None else None,
                 "why": outcomes.briefly(record.kind, record.detail, record.reason, record.not_stored),
-                "latency": record.latency_ms,
+                "latency_ms": record.latency_ms,
                 "time": local(record.at).replace(tzinfo=None),
                 "reason": one_line(record.reason, 60),
                 "not_stored": one_line(record.not_stored, 60),
-                "saved": record.saved_ms or None,
+                "saved_ms": record.saved_ms or None,
                 "saved_usd": record.saved_cost_usd,
                 "cost_usd": record.cost_usd,
                 "model": one_line(record.model, 200),
@@ -154,6 +169,19 @@ def neighbours(found: Iterable[tuple[Neighbour, str]]) -> pd.DataFrame:
         ],
         columns=list(NEIGHBOUR_COLUMNS),
     )
+
+
+def in_figures(table: pd.DataFrame) -> Styler:
+    """A table whose numbers are shown in the words of tiles and charts, and sorted as the numbers that they are."""
+    if HIT_RATE in table:
+        table = table.assign(**{HIT_RATE: pd.to_numeric(table[HIT_RATE]) * 100})
+    words = {name: _FIGURES.get(name, _plainly) for name in table.columns}
+    return table.style.format(words, na_rep=UNKNOWN)
+
+
+def _plainly(value: object) -> str:
+    """A count as other tables show it; missing ones make a column of counts one of floats."""
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
 def csv(table: pd.DataFrame) -> bytes:

@@ -103,9 +103,11 @@ def _dialog(asked: Correcting) -> None:
     if context.services().pins is not None and not asked.pinned:
         pin = st.checkbox("Pin it: keep it fresh until it is unpinned", key="correct-pin")
     stays = "its pin" if asked.pinned else f"its TTL ({duration(asked.left)} left)"
-    st.caption(f"Nobody gets the old answer any more. The question, its tags and {stays} stay. Hits start anew.")
+    st.caption(
+        f"The old answer is no longer served. The question, its tags and {stays} stay. The count of hits starts at 0."
+    )
     if asked.hidden:
-        st.caption("An invalidation hides the old answer: it is not kept as a version.")
+        st.caption("An invalidation hides the old answer, so it is not kept as a version.")
     else:
         st.caption("The old answer is kept as a version, which you can restore.")
     may = context.actor().may(Action.EDIT_ENTRIES) and state().may_write
@@ -148,7 +150,9 @@ def versions(found: FoundEntry, *, may: bool) -> None:
         f"{many(len(known), 'version')} before this one", icon=":material/history:", key="entry-versions"
     )
     with folded:
-        st.caption("Never served. They go with the answer: when it expires, is invalidated or is answered anew.")
+        st.caption(
+            "Never served. They are deleted with the answer: when it expires, is invalidated or is generated again."
+        )
         for number, version in enumerate(known):
             _version(found, version, number, may=may)
 

@@ -42,7 +42,7 @@ SHOWN_CHARACTERS = 100_000
 
 PINNED = (
     "A pinned answer stays fresh for 30 days, and a worker renews that every day. An invalidation still hides it, a "
-    "newer answer to the same request replaces it, and Redis may evict it when memory is full."
+    "newer answer to the same request replaces it, and Redis may evict it when its memory is full."
 )
 
 
@@ -166,14 +166,14 @@ def _actions(found: FoundEntry) -> None:
                 disabled=not may or not may_be_corrected(found),
                 on_click=ask_to_correct,
                 args=(found,),
-                help="Puts the right answer in its place, at once.",
+                help="Put the right answer in its place at once.",
             )
             with st.popover(
                 "Change TTL",
                 icon=":material/timer:",
                 disabled=not may or found.pinned or found.state is not Visibility.FRESH,
             ):
-                st.selectbox("Fresh from now on for", list(TTLS), index=1, key="entry-ttl")
+                st.selectbox("Fresh for, from now on", list(TTLS), index=1, key="entry-ttl")
                 st.caption("Its age stays, and invalidations still apply to it.")
                 st.button(
                     "Apply",
@@ -254,7 +254,7 @@ def export_button(found: list[FoundEntry], *, key: str) -> None:
         key=key,
         icon=":material/download:",
         on_click="ignore",
-        help="JSON Lines with whole prompts and answers. Of a request an entry keeps the last message only.",
+        help="JSON Lines with whole prompts and answers. An entry keeps only the last message of its request.",
     )
 
 
@@ -367,5 +367,5 @@ def _invalidate(pending: Pending, there: list[Preview], reason: str) -> None:
 
 def _together_words(done: Together) -> str:
     if done.problem:
-        return f"{len(done.done)} of {done.asked} answers are hidden. Then it ended: {done.problem}."
+        return f"{len(done.done)} of {done.asked} answers are hidden. Then it stopped: {done.problem}."
     return f"{many(len(done.done), 'entry is', 'entries are')} hidden from every lookup now."

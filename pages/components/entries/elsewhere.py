@@ -63,9 +63,9 @@ def _drawn(found: FoundEntry, ask: Ask, may: bool) -> None:
     look = _look_of(found)
     if look is None:
         st.caption(
-            "Under other models, in other scopes and namespaces; case, spaces and the closing mark do not count."
+            "Under other models, in other scopes and namespaces. Case, spaces and the closing mark do not count."
         )
-        if st.button("Look for it", key="entry-elsewhere-go", icon=":material/search:"):
+        if st.button("Search", key="entry-elsewhere-go", icon=":material/search:"):
             _go_on(found, None)
             st.rerun()
         return
@@ -78,10 +78,10 @@ def _drawn(found: FoundEntry, ask: Ask, may: bool) -> None:
     result = look.found
     if look.going:
         share = min(1.0, result.looked_through / result.listed) if result.listed else 0.0
-        st.progress(share, text=f"Looked through {result.looked_through:,} of {result.listed:,} entries")
+        st.progress(share, text=f"Searched {result.looked_through:,} of {result.listed:,} entries")
     else:
         words = f"It stands {result.in_words}." if not result.found else f"{result.in_words}."
-        st.markdown(plain(f"{words} Looked through {many(result.looked_through, 'entry', 'entries')}."))
+        st.markdown(plain(f"{words} Searched {many(result.looked_through, 'entry', 'entries')}."))
     if not result.found:
         return
     st.dataframe(
@@ -100,7 +100,7 @@ def _drawn(found: FoundEntry, ask: Ask, may: bool) -> None:
         key="entry-elsewhere-invalidate",
         icon=":material/block:",
         disabled=not may or look.going,
-        help="This answer and those above. Each can be undone by itself.",
+        help="This answer and those above. You can undo each by itself.",
     ):
         ask(places[:MOST_TOGETHER])
         st.session_state.pop(LOOK, None)
@@ -123,7 +123,7 @@ def _go_on(found: FoundEntry, look: Look | None) -> Look | None:
             seconds=PROGRESS_SECONDS / 2,
         )
     except CacheError as error:
-        st.caption(f"It could not be looked for. {error_sentence(error)}")
+        st.caption(f"The search failed. {error_sentence(error)}")
         return None
     whole = more if look is None else look.found.followed_by(more)
     is_full = len(whole.found) >= MOST_TOGETHER

@@ -58,7 +58,7 @@ def everywhere(chosen: Filters) -> None:
     if is_search:
         _matches(found)
     elif not opened:
-        st.caption("Select a namespace to see its entries, or look for something in all of them.")
+        st.caption("Select a namespace to see its entries, or search all of them.")
     actions.show_last("entry")
     next_steps.show("entry")
 
@@ -84,9 +84,9 @@ def _summary(found: list[NamespaceEntries], is_search: bool, read_at: float) -> 
     words = f"{many(sum(one.listed for one in found), 'entry', 'entries')} in {many(len(found), 'namespace')}"
     if is_search:
         looked, matching = sum(one.scanned for one in found), sum(len(one.found) for one in found)
-        words = f"{matching:,} of the {looked:,} looked through match, in {many(len(found), 'namespace')}"
+        words = f"{matching:,} of {looked:,} searched entries match, in {many(len(found), 'namespace')}"
         if not all(one.is_all for one in found):
-            words += ". Not all are looked through: to go on, open a namespace"
+            words += ". Not all entries were searched: open a namespace to go on"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{words}, read at {clock(read_at)}.", width="content")
         if is_search:

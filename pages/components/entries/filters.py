@@ -42,7 +42,7 @@ def filters() -> Filters:
             persist_state="session",
             type="search",
             placeholder="Words or a key",
-            help="Looked for in the prompts, or whole: the key of one entry. Case does not count.",
+            help="Searches the prompts; a whole key finds its entry. Case does not count.",
             max_chars=200,
             icon=":material/search:",
         )
@@ -69,7 +69,7 @@ def filters() -> Filters:
             list(HITS),
             key="entries_hits",
             bind="query-params",
-            help="Hits of an answer since its key was first stored; the most served come first.",
+            help="Hits since the key was first stored. Most served first.",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         in_answers = st.toggle("Search answers too", key="in_answers", bind="query-params")
@@ -77,7 +77,7 @@ def filters() -> Filters:
             "Show invalidated",
             key="entries_hidden",
             bind="query-params",
-            help="They are there until a worker deletes them, and are never served.",
+            help="They stay until a worker deletes them, and are never served.",
         )
         pinned = st.toggle("Pinned only", key="entries_pinned", bind="query-params")
         folded = st.popover(

@@ -42,8 +42,8 @@ def intake(namespace: str) -> None:
 
 def _import(namespace: str) -> None:
     st.caption(
-        "JSON Lines, one request with its answer a line: to warm up a cache, or to bring exported entries back. The "
-        f"rules for storing apply. At most {MOST_BYTES // 1_000_000} MB at once."
+        "JSON Lines, one request with its answer per line: to warm up a cache, or to bring exported entries back. "
+        f"The rules for storing apply. At most {MOST_BYTES // 1_000_000} MB at once."
     )
     st.code(EXAMPLE, language=None, wrap_lines=True)
     given = st.file_uploader(
@@ -94,13 +94,13 @@ def _imported(done: Imported) -> str:
 def _end(done: Imported) -> str:
     if done.is_whole:
         return ":"
-    return f"; the import ended after {MOST_REFUSALS:,} of them, and the lines after the last one were not read:"
+    return f"; the import ended after {MOST_REFUSALS:,} of them, and the lines after the last of them were not read:"
 
 
 def _write(namespace: str) -> None:
     st.caption(
-        "Served to requests with exactly this model, system prompt and these parameters, until its TTL is over or it "
-        "is invalidated."
+        "Served to requests with exactly this model, system prompt and these parameters, until its TTL ends or it is "
+        "invalidated."
     )
     with st.form("entries-written", border=False, clear_on_submit=False):
         with st.grid(3, min_column_width=180, gap="small"):
@@ -113,7 +113,7 @@ def _write(namespace: str) -> None:
                 key="written-parameters",
                 placeholder='{"temperature": 0.2}',
                 max_chars=2000,
-                help="Another temperature is another request, as the provider sees it.",
+                help="With another temperature it is another request.",
             )
         system = st.text_area("System prompt", key="written-system", placeholder="None", height=68)
         prompt = st.text_area("Prompt", key="written-prompt", height=68, max_chars=20_000)

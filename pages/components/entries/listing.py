@@ -81,7 +81,7 @@ def clear_all() -> None:
 def order(chosen: Filters) -> str:
     """The order of the entries in words."""
     where = chosen.where(0.0)
-    return "the last pinned first" if where.pinned else "most served first" if where.fewest_hits else "newest first"
+    return "last pinned first" if where.pinned else "most served first" if where.fewest_hits else "newest first"
 
 
 def page_buttons(chosen: Filters, result: EntryPage) -> None:
@@ -114,7 +114,7 @@ def summary(shown: Snapshot) -> Callable[[], None] | None:
         words = ""
     elif chosen.where(shown.at).by_index:
         listed = many(shown.listed, "entry", "entries")
-        words = f"The index lists {listed}{' like this' if chosen.choose else ' in this namespace'}."
+        words = f"The index lists {listed}{' that match' if chosen.choose else ' in this namespace'}."
     else:
         words = searching.in_words(chosen, result, _searched_before(), shown.listed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -125,7 +125,7 @@ def summary(shown: Snapshot) -> Callable[[], None] | None:
             key="entries-refresh",
             icon=":material/refresh:",
             type="tertiary",
-            help="Reads the page again.",
+            help="Read the page again.",
             on_click=look_again,
         )
         if chosen.choose:

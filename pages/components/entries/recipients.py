@@ -25,9 +25,7 @@ _COLUMNS: dict[str, Any] = {
     "prompt": column.TextColumn("Asked", width=260),
     "answer": column.TextColumn("Answer", width=120),
 }
-_HELP = (
-    "Requests that the cache answered with it, the one that it was generated for, and those that waited for that one."
-)
+_HELP = "Requests that got this answer: from the cache, by having it generated, or by waiting for that."
 
 
 def who_got_it(found: FoundEntry) -> None:

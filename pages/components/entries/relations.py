@@ -59,10 +59,10 @@ def neighbours_of(found: FoundEntry) -> None:
         st.caption(f"The nearest questions could not be read. {error_sentence(error)}")
         return
     if not looked.nearest:
-        st.caption(f"No similar question among the {looked.looked_at:,} newest entries.")
+        st.caption(f"No similar question in the {looked.looked_at:,} newest entries.")
         return
     shown_nearest(looked.nearest, key="entry-like")
-    st.caption(f"By their words, among the {many(looked.looked_at, 'newest entry', 'newest entries')}.")
+    st.caption(f"Compared by their words, among the {many(looked.looked_at, 'newest entry', 'newest entries')}.")
 
 
 def identity_of(found: FoundEntry) -> Identity:
@@ -108,7 +108,9 @@ def like_entries(found: FoundEntry) -> Looked:
 def shown_nearest(nearest: tuple[Nearest, ...], *, key: str) -> None:
     """Draws a table of entries with what differs from each."""
     st.dataframe(
-        tables.nearest(nearest, queries.naming(one.found.entry.header.namespace for one in nearest)),
+        shared_tables.in_figures(
+            tables.nearest(nearest, queries.naming(one.found.entry.header.namespace for one in nearest))
+        ),
         column_config=tables.NEAREST_COLUMNS,
         hide_index=True,
         key=key,

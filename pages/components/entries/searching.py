@@ -77,13 +77,13 @@ def _carry_on(chosen: Filters, before: int, shown: int, was_stopped: bool) -> No
                 st.rerun()
     words = in_words(chosen, page, before, listed)
     if error:
-        words += f" {sentence(plain(error))}. The search goes on when it can."
+        words += f" {sentence(plain(error))}. The search continues as soon as it can."
     if hidden := len(page.entries) - shown:
         words += f" {many(hidden, 'row')} more as soon as no entry is selected."
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(_share(chosen, page, before, listed), text=words, width="stretch")
         st.button(
-            "Go on" if is_stopped else "Stop",
+            "Continue" if is_stopped else "Stop",
             key="entries-search-go",
             icon=":material/play_arrow:" if is_stopped else ":material/stop:",
             disabled=not is_unfinished(page),
@@ -115,7 +115,7 @@ def in_words(chosen: Filters, page: EntryPage, before: int, listed: int) -> str:
         return f"Searched all {searched:,} {what}: {matches}."
     part = f"{searched:,}" if of is None else f"{searched:,} of {max(of, searched):,}"
     if not is_unfinished(page):
-        return f"Searched {part} {what}: {matches}. Next searches on."
+        return f"Searched {part} {what}: {matches}. Next continues the search."
     if st.session_state.get(_STOPPED):
         return f"Stopped after {part} {what}: {matches} so far."
     return f"Searched {part} {what}: {matches} so far."

@@ -10,8 +10,8 @@ STATES: dict[Visibility, tuple[str, str, Colour]] = {
     Visibility.FRESH: ("served", ":material/check_circle:", "green"),
     Visibility.STALE: ("marked stale", ":material/hourglass_bottom:", "violet"),
     Visibility.HIDDEN: ("invalidated, hidden", ":material/visibility_off:", "orange"),
-    Visibility.UNKNOWN: ("not served before the invalidations are loaded", ":material/hourglass_top:", "gray"),
-    Visibility.FOREIGN: ("from another record, never served", ":material/block:", "red"),
+    Visibility.UNKNOWN: ("not served until the invalidations are loaded", ":material/hourglass_top:", "gray"),
+    Visibility.FOREIGN: ("from a lost record, never served", ":material/block:", "red"),
 }
 """Words, icon and colour of what the record says of an entry."""
 PAST_TTL: tuple[str, str, Colour] = ("past its TTL", ":material/timer_off:", "gray")

@@ -24,8 +24,8 @@ ENTRY_COLUMNS: dict[str, Any] = {
     "left": column.TextColumn("TTL left", width=95),
     "model": column.TextColumn("Model", width=145),
     "last_hit": column.TextColumn("Last hit", width=105),
-    "bytes": column.NumberColumn("Bytes", format="localized", width=75),
-    "cost_usd": column.NumberColumn("Cost, $", format="%.6f", width=90),
+    "bytes": column.NumberColumn("Size", width=75),
+    "cost_usd": column.NumberColumn("Cost", width=90),
     "ttl_class": column.TextColumn("TTL class", width=130),
     "tags": column.ListColumn("Tags", width="small"),
     "key": column.TextColumn("Key", width=130),
@@ -37,13 +37,13 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
     "namespace_label": column.TextColumn("Namespace", width=200),
     "listed": column.NumberColumn("Entries", format="localized", width=80),
     "matches": column.TextColumn("Matches", width=90),
-    "latest": column.TextColumn("The latest", width="large"),
+    "latest": column.TextColumn("Newest", width="large"),
     "problem": column.TextColumn("Problem", width="medium"),
     "namespace": column.TextColumn("Id", width="small"),
 }
 
 NEAREST_COLUMNS: dict[str, Any] = {
-    "likeness": column.NumberColumn("Words in common", format="%.0f %%", width=140),
+    "likeness": column.NumberColumn("Words in common", width=140),
     "prompt": column.TextColumn("Stored question", width="large"),
     "differs": column.TextColumn("What differs", width="medium"),
     "namespace": column.TextColumn("Namespace", width=150),
@@ -112,7 +112,7 @@ def _left(one: FoundEntry, now: float) -> str:
     if one.pinned:
         return "pinned"
     left = one.entry.header.fresh_until - now
-    return duration(left) if left > 0 else "over"
+    return duration(left) if left > 0 else "expired"
 
 
 def nearest(found: Iterable[Nearest], naming: Naming) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def nearest(found: Iterable[Nearest], naming: Naming) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "likeness": 100 * one.likeness,
+                "likeness": one.likeness,
                 "prompt": one_line(one.found.entry.prompt, 300),
                 "differs": one_line(", ".join(part.name for part in one.differences), 200) or "nothing",
                 "namespace": shown(one.found.entry.header.namespace, naming),

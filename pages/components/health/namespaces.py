@@ -33,7 +33,7 @@ COLUMNS: dict[str, Any] = {
 def namespaces() -> None:
     """Draws the namespaces with their labels, and the button that changes the label of the selected one."""
     st.subheader("Namespaces", anchor=False)
-    st.caption("What each is called on every screen. Requests and criteria still name it by its id.")
+    st.caption("What each namespace is called on every screen. Requests and criteria still use its id.")
     reading = queries.known_naming()
     if reading.value is None:
         nothing_yet(reading)

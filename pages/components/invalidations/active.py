@@ -74,10 +74,10 @@ def _controls(total: int, page: ActivePage, cursors: list[str]) -> None:
             args=(page.next,),
         )
     place = f"page {len(cursors) + 1}" if page.items else "none here"
-    order = "those first whose time to undo ends first"
+    order = "soonest end of undo first"
     if not cursors:
-        order = f"those of people, then {order}"
-    more = "" if page.items or page.next is None else " There are more to look through: Next."
+        order = f"those by people, then {order}"
+    more = "" if page.items or page.next is None else " There is more to search: select Next."
     st.caption(f"{many(total, 'is', 'are')} in force, {place}: {order}.{more}")
 
 
@@ -113,7 +113,7 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
             type="tertiary",
             icon=":material/delete_forever:",
             disabled=not actor.may(ending_hold(one.criteria, one.share)),
-            help="Deletes the hidden answers before their time to undo is over.",
+            help="Delete the hidden answers now, before the time to undo ends.",
         ):
             ask_to_sweep(one)
             st.rerun()
@@ -132,10 +132,10 @@ def _what_next(one: Invalidation, left: float) -> str:
         return _what_next_of_all(one, left)
     match one.state:
         case InvalidationState.HELD if left > 0:
-            return "Hidden now. Nothing is deleted before the time to undo is over."
+            return "Hidden now. Nothing is deleted before the time to undo ends."
         case InvalidationState.HELD:
             if queries.alive_workers().value == 0:
-                return "The time to undo is over. No worker is alive to delete the hidden answers."
+                return "The time to undo has ended. No worker is alive to delete the hidden answers."
             return "Waiting for a worker to delete the hidden answers; until then it can still be undone."
         case InvalidationState.SWEEPING:
             return "Answers are being deleted: this can no longer be undone."
@@ -149,7 +149,7 @@ def _what_next_of_all(one: Invalidation, left: float) -> str:
     if soft:
         return f"Marked stale in {many(soft, 'namespace')}: served only if the provider fails."
     if held and left > 0:
-        return f"Hidden in {many(held, 'namespace')}. Nothing is deleted before the time to undo is over."
+        return f"Hidden in {many(held, 'namespace')}. Nothing is deleted before the time to undo ends."
     if held:
-        return f"Workers delete what is hidden; in {many(held, 'namespace')} it can still be undone."
+        return f"Workers are deleting the hidden answers; in {many(held, 'namespace')} it can still be undone."
     return "Answers are being deleted: this can no longer be undone."

@@ -69,7 +69,7 @@ def confirm(pending: Pending) -> None:
     if preview.count != pending.plan.preview.count:
         was = pending.plan.preview
         st.warning(
-            f"It has changed since the preview: {was.count:,} at {clock(was.at)}, {preview.count:,} now.",
+            f"The number has changed since the preview: {was.count:,} at {clock(was.at)}, {preview.count:,} now.",
             icon=":material/difference:",
         )
     st.caption(sentence(f"Asking them again costs {money(preview.cost_usd)} and {duration(preview.refetch_seconds)}."))

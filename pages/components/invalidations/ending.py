@@ -40,10 +40,10 @@ def confirm_sweep(one: Invalidation) -> None:
     st.code(one_line(what_of(one, queries.asked([one])), 300), language=None, wrap_lines=True)
     left = one.due_at - context.now()
     st.caption(
-        f"In {named(one.namespace, queries.naming())}. None of it is served either way: this only frees memory sooner."
+        f"In {named(one.namespace, queries.naming())}. It is not served either way: this only frees memory sooner."
     )
     if left > 0:
-        st.caption(f"If you wait, it can be undone for {countdown(left)} more, and is then deleted by itself.")
+        st.caption(f"If you wait, you can undo it for {countdown(left)} more. Then a worker deletes it.")
     needed = ending_hold(known.criteria, known.share)
     read_only(needed)
     with st.container(horizontal=True, horizontal_alignment="right"):

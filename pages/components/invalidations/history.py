@@ -30,7 +30,7 @@ def history() -> None:
         nothing_yet(reading)
         return
     if not reading.value and whose is None:
-        text = "Each one stays in this list: who, when, what, and its outcome."
+        text = "Every invalidation is listed here: who, when, what, and its outcome."
         placeholder(":material/history: **No invalidation yet**", text)
         return
     questions = queries.asked(reading.value)

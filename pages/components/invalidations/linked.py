@@ -92,5 +92,5 @@ def _parts(one: Invalidation) -> None:
         height=min(35 * len(one.parts) + 38, 260),
         key="parts",
         placeholder=UNKNOWN,
-        alt="What it came to in each namespace",
+        alt="The result in each namespace",
     )

@@ -13,6 +13,7 @@ from core.invalidation import Preview, invalidating
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import UNKNOWN, clock, duration, many, money, share, size
 from pages.components.display.namespaces import named, told
+from pages.components.display.tables import in_figures
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
 from pages.components.invalidations.apply import Plan, apply_single, ask
@@ -27,7 +28,7 @@ def take_preview(fields: Fields, criteria: Criteria | None) -> None:
     if criteria is None:
         return
     try:
-        with st.spinner("Looking through the entries…", show_time=True):
+        with st.spinner("Searching the entries…", show_time=True):
             preview = context.services().invalidation.preview(criteria, reach=fields.reach)
     except CacheError as error:
         st.error(f"**No preview.** {error_sentence(error)}", icon=":material/cloud_off:")
@@ -52,7 +53,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     if preview.rows:
         columns = invalidation_tables.PREVIEW_COLUMNS
         st.dataframe(
-            invalidation_tables.preview(preview.rows, naming),
+            in_figures(invalidation_tables.preview(preview.rows, naming)),
             column_config=columns,
             column_order=[name for name in columns if preview.parts or name != "namespace"],
             hide_index=True,
@@ -65,8 +66,8 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
             st.caption(f"A sample: the first {len(preview.rows)} of {preview.about}{preview.count:,}.")
     else:
         st.info(
-            "Nothing that is stored matches now. You can still apply it: it also keeps out answers that are being "
-            "generated now.",
+            "No stored entry matches now. You can still apply it: it also keeps out answers that are being generated "
+            "now.",
             icon=":material/search_off:",
         )
     needed = invalidating(preview.criteria, preview.highest_share)
@@ -90,7 +91,9 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
 def _parts(preview: Preview) -> None:
     """What it would hide in each of all namespaces."""
     st.dataframe(
-        invalidation_tables.preview_parts(preview.parts, queries.naming(part.namespace for part in preview.parts)),
+        in_figures(
+            invalidation_tables.preview_parts(preview.parts, queries.naming(part.namespace for part in preview.parts))
+        ),
         column_config=invalidation_tables.PREVIEW_PART_COLUMNS,
         column_order=[
             name
@@ -103,9 +106,7 @@ def _parts(preview: Preview) -> None:
         placeholder=UNKNOWN,
         alt="What it would hide in each namespace",
     )
-    st.caption(
-        f"{many(len(preview.parts), 'namespace')}, all there are now: one that is made later keeps what it stores."
-    )
+    st.caption(f"{many(len(preview.parts), 'namespace')}, all that exist now. Namespaces made later are not affected.")
 
 
 def _figures(preview: Preview) -> None:
@@ -133,9 +134,9 @@ def _figures(preview: Preview) -> None:
 
 def _how_counted(preview: Preview) -> str:
     if preview.exact:
-        return f"Counted exactly, in {preview.scanned:,} entries."
+        return f"Exact count, in {preview.scanned:,} entries."
     if any(part.problem for part in preview.parts):
         return "Not all namespaces could be counted: see the table."
     if preview.at_least:
-        return f"Found by the index of the tags, in {preview.scanned:,} entries: it may have lost some."
+        return f"Found by the index of tags, in {preview.scanned:,} entries. The index may have lost some."
     return f"Estimated from {preview.scanned:,} entries: {preview.low:,} to {preview.high:,} with 95 % confidence."

@@ -16,7 +16,7 @@ from pages.components.data import actions, context
 from pages.components.data.context import edits
 from pages.components.display import outcomes
 from pages.components.display.answers import show_answer
-from pages.components.display.figures import UNKNOWN, duration, milliseconds, money, sentence
+from pages.components.display.figures import UNKNOWN, duration, milliseconds, money, sentence, share
 from pages.components.display.text import literal, one_line
 from pages.components.playground.conversation import Received, Turn
 
@@ -66,7 +66,7 @@ def side_by_side(turn: Turn, fresh: Received) -> None:
         st.success("Identical: the stored answer is what the model says now.", icon=":material/check_circle:")
     else:
         st.warning(
-            f"They differ: {found.likeness:.0%} of the words are in common. Different words can still mean the "
+            f"They differ: they share {share(found.likeness, 0)} of their words. Different words can still mean the "
             "same: read both.",
             icon=":material/difference:",
         )

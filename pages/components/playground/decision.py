@@ -9,7 +9,7 @@ from core.errors import CacheError
 from core.models import Answer, OutcomeKind
 from pages.components.data import context, queries
 from pages.components.display import charts, outcomes, tables
-from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence
+from pages.components.display.figures import UNKNOWN, clock, duration, many, milliseconds, money, sentence, share
 from pages.components.display.text import error_sentence, literal, plain, visible
 from pages.components.playground import tables as playground_tables
 from pages.components.playground.conversation import Turn
@@ -175,7 +175,7 @@ def _why_no_hit(turn: Turn, explanation: Explanation) -> None:
         return
     if not looked.nearest:
         st.caption(
-            f"No stored question is similar. Looked at: the newest {many(looked.looked_at, 'entry', 'entries')}."
+            f"No stored question is similar. Compared with the newest {many(looked.looked_at, 'entry', 'entries')}."
             if looked.looked_at
             else "Nothing else is stored."
         )
@@ -193,8 +193,8 @@ def _apart(turn: Turn, nearest: Nearest, looked_at: int) -> None:
         return
     parts = ", ".join(literal(difference.name) for difference in nearest.differences)
     st.caption(
-        f"It was stored {age}, shares {nearest.likeness:.0%} of its words, and differs in: {parts}. "
-        f"Looked at: the newest {many(looked_at, 'entry', 'entries')}."
+        f"It was stored {age}, shares {share(nearest.likeness, 0)} of its words, and differs in: {parts}. Compared "
+        f"with the newest {many(looked_at, 'entry', 'entries')}."
     )
     st.dataframe(
         playground_tables.differences(nearest.differences, queries.naming()),

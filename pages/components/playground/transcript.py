@@ -76,12 +76,12 @@ def load(text: bytes) -> list[Turn]:
     try:
         lines = _decode(text).turns
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput("transcript", f"is no transcript of the playground: {error}") from None
+        raise InvalidInput("transcript", f"is not a transcript of the playground: {error}") from None
     for number, line in enumerate(lines, 1):
         if line.outcome is not None and not _is_possible(line.outcome):
-            raise InvalidInput("transcript", f"turn {number} has an outcome that cannot be")
+            raise InvalidInput("transcript", f"turn {number} has an impossible outcome")
         if not is_name(line.model):
-            raise InvalidInput("transcript", f"turn {number} has a model whose name cannot be")
+            raise InvalidInput("transcript", f"turn {number} has an impossible model name")
     return [_turn(line) for line in lines]
 
 

@@ -28,7 +28,7 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
             on_click=_undo,
             args=(turn,),
             disabled=not context.actor().may(Action.UNDO),
-            help="Brings the answer back as it was. The pair stays labelled as different: see Quality.",
+            help="Bring the answer back as it was. The pair stays labelled as different: see Quality.",
         )
         return
     st.button(
@@ -38,8 +38,8 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
         on_click=_wrong,
         args=(turn, answer),
         disabled=not may,
-        help="Hides the stored answer from every lookup at once; a worker deletes it when the time for undo is over."
-        + (" Also labels the pair as different: never served for this question again." if is_near else ""),
+        help="Hide the stored answer from every lookup at once; a worker deletes it when the time to undo ends."
+        + (" Also label the pair as different: never served for this question again." if is_near else ""),
     )
     if is_near:
         st.button(
@@ -49,7 +49,7 @@ def verdict_buttons(turn: Turn, answer: Answer) -> None:
             on_click=_apart,
             args=(turn, answer),
             disabled=not may,
-            help="The stored answer stays for the question it was given to, and is never served for this one again.",
+            help="Keep the stored answer for the question it was given to, and never serve it for this one again.",
         )
 
 

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from core.semantic.quality import CurvePoint, ReplayPoint
 from pages.components.display import outcomes
-from pages.components.display.charts import MARK_COLOUR, blank
+from pages.components.display.charts import MARK_COLOUR, blank, scale_shares
+from pages.components.display.figures import share
 
 
 def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
@@ -16,10 +17,9 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
     figure = blank("")
     labelled = [point for point in points if point.labels]
     rates = [point.hit_rate for point in labelled]
-    facts = [(point.threshold, point.labels, point.errors) for point in labelled]
     for look, name, values in (
         (outcomes.HIT_EXACT, "right, of those labelled", [point.precision for point in labelled]),
-        (outcomes.MISS, "right, at least (95 % sure)", [1 - point.bound for point in labelled]),
+        (outcomes.MISS, "right, at least (95 % confidence)", [1 - point.bound for point in labelled]),
     ):
         figure.add_scatter(
             x=rates,
@@ -27,13 +27,16 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
             name=name,
             mode="lines+markers" if len(labelled) < 3 else "lines",
             line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
-            customdata=facts,
-            hovertemplate="%{y:.1%} from %{customdata[0]:.3f} on: %{customdata[2]} wrong of %{customdata[1]}",
+            customdata=[
+                f"{share(value)} from {point.threshold:.3f} on: {point.errors} wrong of {point.labels}"
+                for value, point in zip(values, labelled, strict=True)
+            ],
+            hovertemplate="%{customdata}",
         )
     figure.add_hline(
         y=1 - budget,
         line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
-        annotation={"text": f"budget {budget:.0%}", "font": {"size": 11, "color": MARK_COLOUR}},
+        annotation={"text": f"budget {share(budget, 0)}", "font": {"size": 11, "color": MARK_COLOUR}},
         annotation_position="top right",
     )
     served = next((point for point in labelled if in_force is not None and point.threshold <= in_force), None)
@@ -47,12 +50,9 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
             hoverinfo="skip",
         )
     lowest = min((1 - point.bound for point in labelled if point.labels > 9), default=0.5)
-    figure.update_xaxes(
-        title={"text": "near matches that would be served", "standoff": 6},
-        tickformat=".0%",
-        range=[0, min(1.02, max(rates, default=1.0) * 1.05)],
-    )
-    figure.update_yaxes(tickformat=".0%", range=[max(0.0, min(lowest, 1 - 2 * budget) - 0.03), 1.01])
+    figure.update_xaxes(title={"text": "near matches that would be served", "standoff": 6})
+    scale_shares(figure, 0, min(1.02, max(rates, default=1.0) * 1.05), "xaxis")
+    scale_shares(figure, max(0.0, min(lowest, 1 - 2 * budget) - 0.03), 1.01)
     return figure
 
 
@@ -67,7 +67,11 @@ def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float |
             "wrong, of those labelled",
             [point.errors / point.labelled if point.labelled else None for point in rising],
         ),
-        (outcomes.MISS, "wrong, at most (95 % sure)", [point.bound if point.labelled else None for point in rising]),
+        (
+            outcomes.MISS,
+            "wrong, at most (95 % confidence)",
+            [point.bound if point.labelled else None for point in rising],
+        ),
     ):
         figure.add_scatter(
             x=[point.threshold for point in rising],
@@ -75,7 +79,8 @@ def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float |
             name=name,
             mode="lines",
             line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
-            hovertemplate="%{y:.1%}",
+            customdata=[share(value) for value in values],
+            hovertemplate="%{customdata}",
         )
     for at, words in ((in_force, "in force"), (grey, "judged from")):
         if at is not None:
@@ -86,5 +91,5 @@ def what_if(points: Sequence[ReplayPoint], in_force: float | None, grey: float |
                 annotation_position="top left",
             )
     figure.update_xaxes(title={"text": "cosine to serve from", "standoff": 6}, tickformat=".2f")
-    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
+    scale_shares(figure, -0.02, 1.02)
     return figure

@@ -28,7 +28,7 @@ def everywhere(view: EvidenceView) -> None:
     if not found:
         placeholder(
             ":material/hourglass_empty: **No evidence in any namespace**",
-            "It comes from requests that were not asked before word for word."
+            "Evidence comes from requests whose exact words were not asked before."
             if view.is_everything
             else f"Nothing in the {view.words}: choose a longer range.",
         )

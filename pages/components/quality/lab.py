@@ -22,7 +22,7 @@ MOST_WRONG = 200
 def lab(view: EvidenceView, threshold: Threshold) -> None:
     """Draws what recorded lookups would have given at another threshold."""
     st.subheader("What if", anchor=False)
-    st.caption("Recorded lookups, replayed without a judge and with another cosine to serve from.")
+    st.caption("Replays the recorded lookups without a judge, with another cosine to serve from.")
     st.fragment(what_if)(view, threshold)
 
 
@@ -60,18 +60,18 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
         quality_charts.what_if(points, served_from(threshold), judged_from(threshold)),
         key="chart-what-if",
         config=charts.CONFIG,
-        alt="Share of lookups answered, and of wrong answers, over the cosine to serve from",
+        alt="Share of lookups answered, and of wrong answers, by the cosine to serve from",
     )
     _wrong(view, point)
     with st.expander("As a table", icon=":material/table:"):
         if point.estimated:
             st.caption(
-                "Money: what the question's own miss cost, where that is among the latest requests, else the average "
-                "of a miss. Answers labelled wrong save nothing."
+                "Money: what the miss of the same question cost, if that is among the latest requests; otherwise the "
+                "average miss. Answers labelled wrong save nothing."
             )
         table = quality_tables.replayed(points)
         st.dataframe(
-            table,
+            tables.in_figures(table),
             column_config=quality_tables.REPLAY_COLUMNS,
             hide_index=True,
             height=320,
@@ -92,7 +92,7 @@ def what_if(view: EvidenceView, threshold: Threshold) -> None:
 def _beside_now(points: Sequence[ReplayPoint], point: ReplayPoint, threshold: Threshold) -> str:
     """What would have been saved more, or less, than from the cosine in force on."""
     if point.saved_usd is None:
-        return "no miss with a price is among the latest requests"
+        return "the latest requests have no miss with a price"
     served = served_from(threshold)
     now = 0.0
     if served is not None:

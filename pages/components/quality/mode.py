@@ -14,14 +14,14 @@ from pages.components.display.text import literal, plain
 LOOKS: dict[SemanticMode, tuple[str, Colour, str]] = {
     SemanticMode.OFF: (":material/block:", "gray", "off: near questions are misses"),
     SemanticMode.JUDGE: (":material/gavel:", "violet", "judge: a model is asked before a near answer is served"),
-    SemanticMode.SERVE: (":material/verified:", "green", "serve: near answers are served from a cosine on"),
+    SemanticMode.SERVE: (":material/verified:", "green", "serve: near answers are served from a threshold on"),
 }
 
 
 ACTS = {
     ThresholdAction.PUBLISHED: "published",
     ThresholdAction.ROLLED_BACK: "rolled back to",
-    ThresholdAction.TIGHTENED: "tightened by itself",
+    ThresholdAction.TIGHTENED: "tightened automatically",
 }
 
 
@@ -44,7 +44,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
                 width="content",
             )
     if latest is not None and latest.act is ThresholdAction.TIGHTENED:
-        st.warning(f"**Tightened by itself.** {literal(latest.note, 200)}", icon=":material/trending_up:")
+        st.warning(f"**Tightened automatically.** {literal(latest.note, 200)}", icon=":material/trending_up:")
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):
             st.warning(problem, icon=":material/warning:")
@@ -56,7 +56,7 @@ def problems(threshold: Threshold) -> list[str]:
     found = []
     if services.settings.strategy is not CacheStrategy.SEMANTIC:
         found.append(
-            f"The strategy is {services.settings.strategy.value}: near questions are not looked for. Set "
+            f"The strategy is {services.settings.strategy.value}: near questions are not searched. Set "
             "`ENCORE_STRATEGY` to `semantic`."
         )
     elif services.semantic is not None and services.semantic.problem:
@@ -78,23 +78,23 @@ def off() -> None:
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/gavel: **judge**, the way to begin")
                 st.caption(
-                    "A near match is shown to a small model of yours first. Its yes serves the stored answer, and the "
-                    "same wording is then an exact hit the next time; a no, or no answer within a second, is a miss. "
-                    "Costs a call for each near match, within an hourly budget."
+                    "A small model of yours judges each near match first. If it approves, the stored answer is "
+                    "served, and the same wording is an exact hit the next time. If it refuses, or does not answer "
+                    "within a second, the request is a miss. Costs one call for each near match, within an hourly "
+                    "budget."
                 )
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/verified: **serve**, when labels support it")
                 st.caption(
-                    "A near match at or above a cosine is served without asking. A share of those hits is judged "
-                    "afterwards; when they show more wrong ones than the budget, the cosine rises by itself."
+                    "A near match at or above the threshold is served without asking. A share of those hits is judged "
+                    "afterwards. If more are wrong than the budget allows, the threshold rises automatically."
                 )
         st.markdown("**What to expect**")
         st.markdown(
-            "- On open questions no embedder that was measured keeps false hits under 1% by cosine alone; on "
-            "questions like those of an FAQ one does.\n"
-            "- No cosine separates opposites. Guards refuse other numbers, units and negations; a judge sees more, but "
-            "makes mistakes too: check its yeses here.\n"
-            "- To prove at most 1%, 2% or 5% false hits takes 299, 149 or 59 labelled near matches without an error."
+            "- On open questions no embedder that was measured keeps false hits under 1 % by cosine alone; on "
+            "questions like those of an FAQ one does.\n- No cosine separates opposites. Guards refuse other numbers, "
+            "units and negations; a judge sees more, but makes mistakes too: check here what it approved.\n- To prove "
+            "at most 1 %, 2 % or 5 % false hits, you need 299, 149 or 59 labelled near matches without an error."
         )
         st.markdown("**To switch it on**, start with these settings:")
         st.code(
@@ -102,4 +102,4 @@ def off() -> None:
             language="shell",
         )
         if context.services().semantic is not None:
-            st.caption("The strategy is semantic already: this namespace alone can be switched on below, at once.")
+            st.caption("The strategy is semantic already: you can switch this namespace on below, at once.")

@@ -73,7 +73,7 @@ def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may:
         to = msgspec.structs.replace(
             threshold, mode=on, serve=proposal.threshold, grey=min(threshold.grey, proposal.threshold)
         )
-        why = f"{proposal.budget:.0%} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
+        why = f"{share(proposal.budget, 0)} budget: {proposal.errors} wrong of {proposal.labels} held-out labels"
         _ask(Change(namespace=view.namespace, seen=threshold, to=to, why=why))
 
 
@@ -107,7 +107,7 @@ def confirm(change: Change) -> None:
         st.markdown(f"Back to **{name}**: {_words(chosen)}.")
     is_upside_down = chosen.serve is not None and chosen.grey > chosen.serve
     if is_upside_down:
-        st.error("The cosine to judge from is above the one to serve from: nothing would be judged.")
+        st.error("The cosine to judge from is above the cosine to serve from: nothing would be judged.")
     is_unproven = not is_upside_down and _support(change, chosen)
     is_allowed = not is_upside_down and (not is_unproven or _allowed_unproven(change))
     is_change = change.version is not None or not _same(chosen, change.seen)
@@ -155,7 +155,7 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     is_unjudged = mode is SemanticMode.SERVE
     if mode is SemanticMode.JUDGE:
         is_unjudged = st.toggle(
-            "Serve without the judge from a cosine on", value=to.serve is not None, key="change-unjudged"
+            "Serve without the judge from a threshold on", value=to.serve is not None, key="change-unjudged"
         )
         serve = serve if is_unjudged else None
     if is_unjudged:

@@ -11,6 +11,7 @@ from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tiles
 from pages.components.display.figures import UNKNOWN, clock, many, milliseconds, money, number, sentence, share
+from pages.components.display.tables import in_figures
 from pages.components.display.text import plain
 from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
@@ -43,12 +44,12 @@ def figures(view: EvidenceView) -> None:
                 tiles.draw([tile])
     if any(point.labels for point in report.curve):
         with st.container(border=True, gap="xsmall"):
-            st.markdown("**Precision over hit rate**")
+            st.markdown("**Precision by hit rate**")
             st.plotly_chart(
                 quality_charts.precision_over_hit_rate(report.curve, served_from(report.threshold), budget),
                 key="chart-precision",
                 config=charts.CONFIG,
-                alt="Share of right answers over the share of near matches that would be served",
+                alt="Share of right answers, by the share of near matches that would be served",
             )
             st.caption(
                 "From labelled near matches that the guards let pass, without a judge. The dashed line is what the "
@@ -65,10 +66,12 @@ def all_namespaces(view: EvidenceView) -> None:
     with st.container(border=True, gap="small"):
         st.markdown("**All namespaces**")
         st.dataframe(
-            tables.namespaces(
-                tables.ordered(found, context.services().settings.false_hit_budget),
-                context.services().settings.false_hit_budget,
-                queries.naming(one.namespace for one in found),
+            in_figures(
+                tables.namespaces(
+                    tables.ordered(found, context.services().settings.false_hit_budget),
+                    context.services().settings.false_hit_budget,
+                    queries.naming(one.namespace for one in found),
+                )
             ),
             column_config=tables.NAMESPACE_COLUMNS,
             hide_index=True,
@@ -93,22 +96,22 @@ def false_hits(report: EvidenceReport, budget: float) -> Tile:
     """The tile of wrong answers among the near answers served, with their bound."""
     found = report.false_hits
     if found is not None:
-        whose = "yeses of the judge" if found.judged else "labels"
+        whose = "answers that the judge approved" if found.judged else "labels"
         below = (
             f"{found.errors} wrong of {found.checked} {whose} · at most {share(found.bound)} · {verdict(found, budget)}"
         )
     elif report.threshold.mode is SemanticMode.OFF:
         below = "nothing is served now"
     elif served_from(report.threshold) is None:
-        below = "not measured: the judge's yeses have not been checked"
+        below = "not measured: no answer that the judge approved was checked"
     else:
-        below = "not measured: no label at or above the cosine served from"
+        below = "not measured: no label at or above the threshold"
     return Tile(
         label="False hits per hit",
         value=share(found.share) if found is not None else UNKNOWN,
         below=below,
-        explained="Wrong answers of the near answers served. The bound is one-sided, 95% (Clopper-Pearson): the true "
-        "share is not above it, with that confidence.",
+        explained="Share of served near answers that were wrong. The bound is one-sided, 95 % (Clopper-Pearson): with "
+        "that confidence the true share is not above it.",
     )
 
 
@@ -118,7 +121,7 @@ def verdict(found: FalseHits, budget: float) -> str:
         case True:
             return f":material/check_circle: within the budget of {share(budget, 0)}"
         case False:
-            return f":material/error: over the budget of {share(budget, 0)}"
+            return f":material/error: above the budget of {share(budget, 0)}"
         case _:
             return f":material/help: {share(budget, 0)} not proved yet"
 
@@ -127,13 +130,12 @@ def still_needed(report: EvidenceReport, budget: float) -> Tile:
     """The tile that says how many more labels prove which budget."""
     names = list(report.still_needed)
     chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
-    others = (f"{report.still_needed[name]} for {name}" for name in names if name != chosen)
+    others = (f"{report.still_needed[name]} for {name.replace('%', ' %')}" for name in names if name != chosen)
     return Tile(
-        label=f"Labels to prove {chosen}",
+        label=f"Labels to prove {chosen.replace('%', ' %')}",
         value=number(report.still_needed[chosen]),
         below=" · ".join(others),
-        explained="Labels still needed at or above the cosine served from to prove that budget, if none of them is an "
-        "error.",
+        explained="Labels still needed at or above the threshold to prove that budget, if none of them is an error.",
     )
 
 
@@ -143,11 +145,11 @@ def agreement(report: EvidenceReport) -> Tile:
     return Tile(
         label="Judge agreement",
         value=share(found.agreed / found.pairs) if found.pairs else UNKNOWN,
-        below=f"{many(found.pairs, 'pair')} · {found.false_yes} false yes · {found.false_no} false no"
+        below=f"{many(found.pairs, 'pair')} · {found.false_yes} wrongly approved · {found.false_no} wrongly refused"
         if found.pairs
-        else "no pair has a label of both",
-        explained="With operators, over pairs that both have labelled. A false yes serves a wrong answer, a false no "
-        "costs a hit.",
+        else "no pair is labelled by both",
+        explained="With operators, on pairs that both have labelled. A wrong approval serves a wrong answer, a wrong "
+        "refusal costs a hit.",
     )
 
 
@@ -158,7 +160,8 @@ def labels(report: EvidenceReport) -> Tile:
         value=number(report.labels),
         below=f"{report.operator_labels} by operators · {report.judge_labels} by the judge · "
         f"{report.unlabelled} without",
-        explained="Near matches that a cosine alone would have served, one label each: an operator's before a judge's.",
+        explained="Near matches that a cosine alone would have served. Each counts once: an operator's label before "
+        "the judge's.",
     )
 
 
@@ -168,7 +171,7 @@ def lookups(report: EvidenceReport) -> Tile:
         label="Near hits",
         value=share(report.hits / report.lookups) if report.lookups else UNKNOWN,
         below=f"{number(report.hits)} of {many(report.lookups, 'semantic lookup')}",
-        explained="Lookups that missed by exact and normalized key, and found a near question.",
+        explained="Lookups without an exact or normalized hit that found a near question.",
     )
 
 
@@ -186,6 +189,6 @@ def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
             f"saved {money(found.saved_usd)}, cost {money(found.cost_usd)} · {rulings} · "
             f"p95 {milliseconds(found.p95_ms)}{hedged}"
         ),
-        explained="What the answers that it approved had cost, less what its calls cost. Repeats of a wording that it "
-        "approved are exact hits and are not counted here.",
+        explained="What the answers that it approved had cost, less what its calls cost. When an approved wording is "
+        "asked again it is an exact hit, not counted here.",
     )

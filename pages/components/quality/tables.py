@@ -30,8 +30,8 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
     "namespace": column.TextColumn("Namespace", width=150),
     "mode": column.TextColumn("Mode", width=70),
     "verdict": column.TextColumn("Budget", width=120),
-    "false_hits": column.NumberColumn("False hits per hit", format="percent", width=120),
-    "bound": column.NumberColumn("At most (95 % sure)", format="percent", width=130),
+    "false_hits": column.NumberColumn("False hits per hit", width=120),
+    "bound": column.NumberColumn("At most (95 %)", width=130),
     "checked": column.NumberColumn("Checked", width=80),
     "wrong": column.NumberColumn("Wrong", width=70),
     "lookups": column.NumberColumn("Lookups", format="localized", width=80),
@@ -43,11 +43,11 @@ NAMESPACE_COLUMNS: dict[str, Any] = {
 REPLAY_COLUMNS: dict[str, Any] = {
     "threshold": column.NumberColumn("Served from", format="%.3f"),
     "hits": column.NumberColumn("Would have hit"),
-    "rate": column.NumberColumn("Of all lookups", format="percent"),
+    "rate": column.NumberColumn("Of all lookups"),
     "labelled": column.NumberColumn("Have a label"),
     "errors": column.NumberColumn("Wrong"),
-    "bound": column.NumberColumn("Wrong at most (95 % sure)", format="percent"),
-    "saved_usd": column.NumberColumn("Would have saved, $", format="%.4f"),
+    "bound": column.NumberColumn("Wrong at most (95 %)"),
+    "saved_usd": column.NumberColumn("Would have saved"),
 }
 
 
@@ -79,7 +79,7 @@ def versions(found: Iterable[Published], configured: Threshold) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(VERSION_COLUMNS))
 
 
-_VERDICTS = {True: "within", False: "over", None: "not proved yet"}
+_VERDICTS = {True: "within", False: "exceeded", None: "not proved yet"}
 
 
 def ordered(found: Iterable[EvidenceReport], budget: float) -> list[EvidenceReport]:

@@ -35,7 +35,7 @@ def groups(report: QuestionReport, card: QuestionGroup | None) -> None:
             table,
             [one.id for one in report.groups],
             name=TABLE,
-            alt="Groups of questions, those whose misses cost most first",
+            alt="Groups of questions, the most expensive misses first",
             column_config=tables.GROUP_COLUMNS,
             column_order=tables.GROUPS_SHOWN,
             height=min(420, 38 + 35 * len(report.groups)),
@@ -46,7 +46,7 @@ def groups(report: QuestionReport, card: QuestionGroup | None) -> None:
                 "Download CSV", csv(table), "questions.csv", "text/csv", icon=":material/download:", on_click="ignore"
             )
             if card is None:
-                st.caption("Those whose misses cost most come first. Select a row to see its questions.")
+                st.caption("The most expensive misses come first. Select a row to see its questions.")
     if card is not None:
         with beside[1]:
             _card(card, report)
@@ -73,7 +73,7 @@ def _card(one: QuestionGroup, report: QuestionReport) -> None:
             tables.questions(of),
             [question.id for question in of],
             name=QUESTIONS,
-            alt="The questions of the group, those whose misses cost most first",
+            alt="The questions of the group, the most expensive misses first",
             column_config=tables.QUESTION_COLUMNS,
             height=min(320, 38 + 35 * len(of)),
         )

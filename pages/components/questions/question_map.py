@@ -48,7 +48,8 @@ def question_map(report: QuestionReport, group: QuestionGroup | None, *, stale: 
             drawing,
             key=NAME,
             config=charts.CONFIG,
-            alt="A point for each question, near ones close together, coloured by what most of its requests were",
+            alt="A point for each question, near ones close together, coloured by the most frequent outcome of its "
+            "requests",
             on_select="rerun",
             selection_mode="points",
         )

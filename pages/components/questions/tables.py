@@ -9,14 +9,15 @@ import pandas as pd
 from streamlit import column_config as column
 
 from core.semantic.questions import Question, QuestionGroup
+from pages.components.display.tables import BAR
 from pages.components.display.text import one_line
 
 _FIGURES: dict[str, Any] = {
-    "spent_usd": column.NumberColumn("Spent, $", format="%.4f", width=70),
-    "repeated_usd": column.NumberColumn("On repeats, $", format="%.4f", width=95),
-    "saved_usd": column.NumberColumn("Saved, $", format="%.4f", width=70),
+    "spent_usd": column.NumberColumn("Spent", width=70),
+    "repeated_usd": column.NumberColumn("On repeats", width=95),
+    "saved_usd": column.NumberColumn("Saved", width=70),
     "requests": column.NumberColumn("Requests", format="localized", width=75),
-    "hit_rate": column.ProgressColumn("Hit rate", min_value=0, max_value=1, format="percent", width=100),
+    "hit_rate": column.ProgressColumn("Hit rate", **BAR, width=100),
     "misses": column.NumberColumn("Misses", format="localized", width=60),
     "repeats": column.NumberColumn("Repeated misses", format="localized", width=120),
     "hits": column.NumberColumn("Hits", format="localized", width=70),

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from core.metrics import Dimension, MonthSavings
 from pages.components.display import outcomes
-from pages.components.display.charts import blank
+from pages.components.display.charts import blank, scale
+from pages.components.display.figures import cents, money
 from pages.components.savings.names import name_of, short_month
 
 MOST_NAMES = 6
@@ -43,19 +44,21 @@ def by_month(months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, 
         figure.add_bar(
             x=times,
             y=[amounts.get(month.month, 0.0) for month in months],
+            customdata=[cents(amounts.get(month.month, 0.0)) for month in months],
             name=name,
             showlegend=True,
             marker={"color": colour, "line": {"width": 0}, "opacity": [1 if one.complete else 0.65 for one in months]},
-            hovertemplate="$%{y:,.4~f}",
+            hovertemplate="%{customdata}",
         )
     figure.add_scatter(
         x=times,
         y=[month.spent_usd for month in months],
+        customdata=[cents(month.spent_usd) for month in months],
         name="spent",
         mode="lines+markers",
         line={"color": outcomes.MISS.hexadecimal, "width": 2, "dash": "dot"},
         marker={"size": 8},
-        hovertemplate="$%{y:,.4~f}",
+        hovertemplate="%{customdata}",
     )
     figure.update_layout(
         barmode="stack",
@@ -64,7 +67,8 @@ def by_month(months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, 
         height=350,
     )
     figure.update_xaxes(type="category")
-    figure.update_yaxes(tickprefix="$", rangemode="tozero", tickformat=",~g")
+    stacked = [sum(amounts.get(month.month, 0.0) for _, amounts, _ in bars) for month in months]
+    scale(figure, [*stacked, *(month.spent_usd for month in months)], money)
     return figure
 
 

@@ -31,8 +31,8 @@ def choose() -> Chosen:
             key="month",
             bind="query-params",
             width=150,
-            help="Months begin and end at midnight in UTC, as in the bills of providers: everyone sees the same sums. "
-            "This month and the thirteen before it are kept.",
+            help="Months begin and end at midnight in UTC, as on the bills of providers, so everyone sees the same "
+            "sums. This month and the thirteen before it are kept.",
         )
         by = st.pills(
             "Lines by",

@@ -30,7 +30,7 @@ def draw(found: Savings, naming: Naming, chosen: Chosen, reading: Reading[Any]) 
         said = f"{month_words(chosen.month)}{'' if month is None or month.complete else ', so far'}"
         st.subheader(said, anchor=False)
         read = f"As of {local(reading.read_at):%-d %B %Y, %H:%M:%S}. Months are in UTC. {_of_what(chosen)}"
-        st.caption(f":material/cloud_off: {read} The last values that could be read." if stale else read)
+        st.caption(f":material/cloud_off: {read} The last values read." if stale else read)
         if month is None or not month.requests:
             st.info(f"No request was counted in {month_words(chosen.month)}.", icon=":material/event_busy:")
         else:
@@ -86,15 +86,15 @@ def _tiles(found: Savings, month: MonthSavings, chosen: Chosen) -> list[Tile]:
             label="Spent",
             value=cents(month.spent_usd),
             below=sentence(f"{cents(month.without_cache_usd)} without the cache"),
-            explained="What calls of the provider cost. Without the cache the answers that it served would have cost "
-            "as much as when they were generated.",
+            explained="What calls of the provider cost. Without the cache, each answer that it served would have cost "
+            "what it cost when it was generated.",
         ),
         Tile(
             label="Judging and embedding",
             value=UNKNOWN if narrowed else cents(month.overhead_usd),
             below="known for all together only" if narrowed else sentence(purposes) or "nothing was judged or embedded",
-            explained="What the cache itself spent: on the judge of near questions, on embeddings, and on calls of the "
-            "provider that were dropped for the judge's yes.",
+            explained="What the cache itself spent: on the judge of near questions, on embeddings, and on calls of "
+            "the provider that were dropped because the judge approved.",
         ),
         Tile(
             label="The month before",
@@ -124,8 +124,8 @@ def _notes(found: Savings, month: MonthSavings | None) -> list[str]:
             notes.append(f":material/help: Without a known price, and in no sum: {', '.join(unpriced)}.")
         if any(tables.OTHER in (line.namespace, line.model, line.ttl_class) for line in month.lines):
             notes.append(
-                f"{literal(tables.OTHER)} stands for names that are not told apart: those beyond 1,000 combinations of "
-                "namespace and model in a month, or beyond 100 in a minute."
+                f"{literal(tables.OTHER)} stands for names that are counted together: those beyond 1,000 combinations "
+                "of namespace and model in a month, or beyond 100 in a minute."
             )
     if found.since is not None:
         words = f"Months are counted since {datetime.fromtimestamp(found.since, UTC):%-d %B %Y}"

@@ -105,7 +105,7 @@ def _buttons(schedule: Schedule) -> None:
                 disabled=not may_start,
                 on_click=actions.resume_schedule,
                 args=(schedule,),
-                help="It runs at its next time; runs that were missed meanwhile are not made up for.",
+                help="It runs at its next time. Runs missed meanwhile are not repeated.",
             )
         # The form stands outside of this fragment: the whole page has to be drawn.
         if st.button(

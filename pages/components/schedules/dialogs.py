@@ -121,7 +121,7 @@ def confirm_removing(asked: Asked) -> None:
         return
     words = f"{schedule.name or schedule.id}: {schedule.what} in {shown(schedule.namespace, queries.naming())}"
     st.code(visible(words), language=None, wrap_lines=True)
-    st.caption("What it has invalidated stays invalidated. To keep the schedule without running it, pause it instead.")
+    st.caption("What it has invalidated stays invalidated. To keep the schedule but stop its runs, pause it instead.")
     if _confirmed("Remove", asked):
         actions.remove_schedule(schedule)
         st.rerun()

@@ -91,7 +91,7 @@ def builder() -> None:
         fields = form(without=() if "key" in kept else ("key",), namespace=edited.namespace if edited else None)
         if "user" in kept and "user" in fields.selectors:
             fields = replace(fields, kept_user=str(kept["user"]))
-            st.caption("The user stays as it is unless you name another.")
+            st.caption("The user stays as before unless you name another.")
         every_seconds, daily_at, weekdays = rhythm()
         soft, hold_seconds = effect(_holds(edited))
         reason = reason_field("schedule-reason", width=420)
@@ -176,7 +176,7 @@ def _amount(seconds: float) -> tuple[float, str]:
 def _missing(draft: Draft, criteria: Criteria | None, weekdays: tuple[str, ...] | None) -> str:
     """One sentence about what the form still needs; empty when it is complete."""
     if criteria is None:
-        return "Choose what should no longer be served. You are asked to confirm before anything is saved."
+        return "Choose which answers it invalidates. You confirm before anything is saved."
     if draft.fields.age_seconds == 0:
         return "Say how old an answer has to be."
     if weekdays is None:

@@ -20,7 +20,7 @@ START_WORKERS = "python -m workers"
 """The command that starts a pool of workers."""
 
 
-FAILING_WORKERS = "Workers keep ending as soon as they start, and their log says why"
+FAILING_WORKERS = "Workers keep stopping right after they start: their log says why"
 """What a page says in place of how to start workers."""
 
 LINKS = {

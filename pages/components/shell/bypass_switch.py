@@ -63,7 +63,7 @@ def _close() -> None:
     st.session_state.pop(_ASKED, None)
 
 
-_HELP = "Have requests go straight to the provider, for one namespace or all. Works while Redis refuses writes."
+_HELP = "Send requests straight to the provider, for one namespace or all. Works also while Redis refuses writes."
 
 
 def button_in_banner() -> None:
@@ -97,8 +97,8 @@ def _opening(key: str) -> None:
 @st.dialog("Bypass the cache", icon=":material/alt_route:", on_dismiss=_close)
 def _dialog() -> None:
     st.markdown(
-        "Requests then go straight to the provider: they get no stored answer, and each one costs. Nothing is deleted. "
-        "Every process obeys within a second, also while Redis refuses writes."
+        "Requests then go straight to the provider: they get no stored answer, and each one costs money. Nothing is "
+        "deleted. Every process obeys within a second, also while Redis refuses writes."
     )
     names = [EVERYTHING, *queries.namespaces()]
     linked = given("namespace")

@@ -164,7 +164,7 @@ def form(*, without: Container[str] = (), namespace: str | None = None, on_chang
     `on_change` is called before the next run.
     """
     selectors = st.pills(
-        "What should no longer be served? An entry must match everything you choose.",
+        "Which answers? An entry must match everything you choose.",
         [name for name in SELECTORS if name not in without],
         selection_mode="multi",
         format_func=SELECTORS.__getitem__,
@@ -195,7 +195,7 @@ def _namespace_that_stays(namespace: str) -> None:
         [shown(namespace, naming)],
         key=f"criteria-stays-{namespace}",
         disabled=True,
-        help="A schedule stays in its namespace. For another one add another schedule.",
+        help="A schedule stays in its namespace. For another namespace, add another schedule.",
     )
 
 
@@ -251,7 +251,7 @@ def _pattern(_: OnChange) -> dict[str, object]:
         key="criteria-pattern",
         placeholder="*refund*",
         max_chars=256,
-        help="Over the whole prompt, or the key: * is any text, ? any character, [ab] one of these. Case counts.",
+        help="Matches the whole prompt, or the key: * is any text, ? any character, [ab] one of these. Case counts.",
     )
     return {"pattern": pattern or ""}
 
@@ -311,8 +311,8 @@ def _user(_: OnChange) -> dict[str, object]:
         placeholder="ann@example.org",
         max_chars=256,
         autocomplete="off",
-        help="The name that requests give, to the letter. Finds the answers that are this user's own, and not those "
-        "that everybody shares. The name itself is not kept.",
+        help="The exact name that requests give. Finds the answers that are this user's own, not those that everybody "
+        "shares. The name itself is not kept.",
     )
     return {"user": user or ""}
 

@@ -45,7 +45,7 @@ def choose_custom(window: Range, name: str) -> None:
             icon=":material/fast_forward:",
             on_click=put,
             args=(RANGE, None),
-            help="Leaves the chosen time, and shows the last minutes again.",
+            help="Leave this range and show the latest minutes again.",
         )
 
 
@@ -77,9 +77,9 @@ def _apply() -> None:
         return
     begins_at, ends_at = (moment.replace(tzinfo=zone()).timestamp() for moment in (begins, ends))
     if ends_at - begins_at < SHORTEST_SECONDS:
-        st.session_state[_PROBLEM] = "The end must be after the beginning."
+        st.session_state[_PROBLEM] = "The end must be after the start."
     elif begins_at > time.time() - SHORTEST_SECONDS:
-        st.session_state[_PROBLEM] = "The beginning is still to come."
+        st.session_state[_PROBLEM] = "The start is in the future."
     elif window_of(name := between(begins_at, ends_at)) is None:
         st.session_state[_PROBLEM] = f"Figures are kept for {LONGEST_SECONDS // 86_400} days."
     else:

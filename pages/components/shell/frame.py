@@ -96,7 +96,7 @@ def frame(title: str, lead: str) -> bool:
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
     st.logo(LOGO, icon_image=FAVICON, size="large")
     if reasons := server_checks.found():
-        st.error("The console does not serve with this configuration.", icon=":material/gpp_bad:")
+        st.error("The console refuses to run with this configuration.", icon=":material/gpp_bad:")
         st.code("\n".join(reasons), language=None, wrap_lines=True)
         return False
     actor = context.actor()
@@ -201,5 +201,5 @@ def _version(store: StoreInfo) -> str:
 
 def nothing_yet(reading: Reading[Any]) -> None:
     """Draws a note in place of a part whose values have never been read."""
-    reason = plain(reading.error or "Nothing was read")
+    reason = plain(reading.error or "Nothing could be read")
     placeholder(":material/cloud_off: **No values yet**", f"{reason}. They appear when Redis answers.")

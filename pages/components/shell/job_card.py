@@ -108,7 +108,7 @@ def _when(job: JobView) -> str:
 def _progress(job: JobView) -> str:
     if job.state is JobState.RUNNING:
         part = f"{share(job.share, 0)}: " if job.share is not None else ""
-        return sentence(part + (progress_in_words(job.kind, job.progress) or "it begins"))
+        return sentence(part + (progress_in_words(job.kind, job.progress) or "starting"))
     if job.state is JobState.RETRYING:
         return f"failed, tried again soon; {job.retries_left} attempts left"
     if queries.alive_workers().value == 0:

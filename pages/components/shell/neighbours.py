@@ -37,7 +37,7 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
     if built.semantic is None or not built.semantic.applies(identity):
         return False
     threshold = built.thresholds.current(identity.namespace)
-    with st.spinner("Looking for the nearest questions…"):
+    with st.spinner("Searching for the nearest questions…"):
         found = built.semantic.explain(built.store, built.cache.slot, identity, context.now(), k=SHOWN + 1)
     if heading:
         st.markdown(heading)
@@ -65,7 +65,7 @@ def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: di
     if threshold.serve is not None and one.similarity >= threshold.serve:
         return "near enough to be served"
     if threshold.mode is not SemanticMode.JUDGE or one.similarity < threshold.grey:
-        return "too far"
+        return "not near enough"
     pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
     if pair is None or pair.judge_label is None:
         return "near enough to be judged"

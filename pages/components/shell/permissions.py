@@ -13,5 +13,5 @@ def read_only(action: Action) -> None:
     actor = context.actor()
     if not actor.may(action):
         st.caption(
-            f":material/lock: Read only: this takes the role {REQUIRED[action].word}, yours is {actor.role.word}."
+            f":material/lock: Read only: this needs the role {REQUIRED[action].word}, yours is {actor.role.word}."
         )

@@ -41,7 +41,7 @@ def test_a_deploy_is_marked_seen_on_the_charts_and_taken_away(open_page, service
     said = everything_said(at)
     assert "It stays on the charts for 90 days" in said
     assert "`v1.2` at" in said
-    assert f"{DEPLOY} and a dashed line mark what somebody has marked." in said
+    assert f"{DEPLOY} and a dashed line show a moment that somebody marked, such as a deploy." in said
     assert deploys(at)
     assert at.text_input(key="mark-name").value == ""
     at.button(key=f"unmark-{mark.id}").click().run()
@@ -84,7 +84,7 @@ def test_a_viewer_sees_marks_and_cannot_set_them(open_page, services, ask, monke
     assert at.button(key=f"unmark-{mark.id}").disabled
     assert at.text_input(key="mark-name").disabled
     assert next(button for button in at.button if button.label == "Mark").disabled
-    assert "this takes the role operator" in everything_said(at)
+    assert "this needs the role operator" in everything_said(at)
 
 
 def test_a_name_is_shown_as_it_is(open_page, services, ask):

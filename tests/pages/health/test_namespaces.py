@@ -80,12 +80,12 @@ def test_it_takes_an_admin(open_page, services, monkeypatch, role):
     monkeypatch.setattr(context, "actor", lambda: Actor(name="vera@example.org", role=role))
     at = open_page("health")
     assert at.button(key="namespace-label").disabled
-    assert "this takes the role admin" in everything_said(at)
+    assert "this needs the role admin" in everything_said(at)
     at = opened(open_page, "default")
     at.text_input(key="label-default").input("Shop")
     at.button(key="label-save").click().run()
     assert services.labels.all() == {}, "the page is no guard"
-    assert any("takes the role admin" in error.value for error in at.error)
+    assert any("needs the role admin" in error.value for error in at.error)
 
 
 def test_a_label_of_the_settings_is_changed_there(open_page, pages_server, provider, use):

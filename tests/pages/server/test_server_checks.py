@@ -196,7 +196,7 @@ def test_a_page_that_may_not_be_served_shows_why_and_nothing_else(open_page, ser
     for alone in (True, False):
         at = open_page("entries", alone=alone)
         assert not at.exception
-        assert at.error[0].value == "The console does not serve with this configuration."
+        assert at.error[0].value == "The console refuses to run with this configuration."
         assert at.code[0].value == "server.enableCORS: must be true."
         assert not at.title
         assert not at.button

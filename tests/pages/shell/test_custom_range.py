@@ -141,7 +141,7 @@ def test_a_link_with_two_moments_shows_what_was_then_and_leads_back(open_page, s
 def test_requests_are_those_of_the_range(open_page, services, ask):
     ask("What is a cat?")
     services.metrics.flush()
-    assert "1 request, the latest first" in everything_said(open_page("requests", range="15m"))
+    assert "1 request, newest first" in everything_said(open_page("requests", range="15m"))
     at = open_page("requests", range=between(NOW - 6 * HOUR, NOW - 4 * HOUR))
     assert "No matching request" in everything_said(at)
     assert at.toggle(key="requests_live").disabled
@@ -179,8 +179,8 @@ def test_two_dates_choose_a_range_in_the_viewers_zone(open_page, services, ask):
 @pytest.mark.parametrize(
     ("begins", "ends", "problem"),
     [
-        (timedelta(hours=-1), timedelta(hours=-2), "The end must be after the beginning."),
-        (timedelta(days=200), timedelta(days=201), "The beginning is still to come."),
+        (timedelta(hours=-1), timedelta(hours=-2), "The end must be after the start."),
+        (timedelta(days=200), timedelta(days=201), "The start is in the future."),
         (timedelta(days=-200), timedelta(days=-199), "Figures are kept for 90 days."),
     ],
 )

@@ -70,12 +70,12 @@ def test_the_last_values_stay_when_redis_goes_away(open_page, use, redis_server,
         ask_with(built, "What is a cat?")
         ask_with(built, "What is a cat?")
         at = open_page("dashboard")
-        assert at.metric[0].value == "50.0%"
+        assert at.metric[0].value == "50.0 %"
         server.kill()
         context.readings().renew()
         at.run()
         assert "You see the last values, read at" in at.error[0].value
-        assert at.metric[0].value == ":gray[50.0%]"
+        assert at.metric[0].value == ":gray[50.0 %]"
         server.start()
         context.readings().renew()
         at.run()
@@ -125,7 +125,7 @@ def test_alerts_of_the_figures_and_the_parts_are_told(open_page, services, provi
             ask(f"Question {number}?")
     services.metrics.flush()
     at = open_page("dashboard")
-    assert "100% of requests failed" in at.error[0].value.replace("\\", "")
+    assert "100 % of requests failed" in at.error[0].value.replace("\\", "")
     assert re.search(r"Since \d\d:\d\d:\d\d \(\d", at.error[0].value)
     assert at.button(key="alert-error-rate").label == "Show failed requests"
     assert [warning.value for warning in at.warning if "No worker is alive" in warning.value]
@@ -213,7 +213,7 @@ def test_someone_who_may_only_look_sees_the_bypass_switch_and_cannot_turn_it(ope
     at.button(key="bypass-open").click().run()
     at.selectbox(key="bypass-namespace").select("*").run()
     assert at.button(key="bypass-turn").disabled
-    assert "this takes the role operator" in everything_said(at)
+    assert "this needs the role operator" in everything_said(at)
 
 
 def test_with_a_worker_and_no_trouble_there_is_no_banner(open_page, services, a_worker):

@@ -32,10 +32,10 @@ def test_a_guard_that_is_off_refuses_nothing(guard, question, stored):
 
 def test_the_reason_says_what_differs():
     assert check("Cancel order 48213", "Cancel order 48231").reason == "numbers differ: 48213 and 48231"
-    assert check("Why does it work?", "Why doesn't it work?").reason == "only one says not: work"
+    assert check("Why does it work?", "Why doesn't it work?").reason == "only one is negated: work"
     assert check("Open on Monday?", "Open on Friday?").reason == "monday is not friday (weekday)"
     assert check("Why is it red?", "When is it red?").reason == "one asks for the reason, the other for the time"
-    assert check("Can Ann see Bo?", "Can Bo see Ann?").reason == "ann and bo have changed places"
+    assert check("Can Ann see Bo?", "Can Bo see Ann?").reason == "ann and bo are swapped"
 
 
 def test_every_guard_says_its_piece_for_display():

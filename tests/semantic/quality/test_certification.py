@@ -67,4 +67,4 @@ def test_two_errors_among_few_labels_do_not_tighten_a_threshold_and_three_do() -
 
 def test_a_refusal_says_how_many_labels_are_needed() -> None:
     message = str(refusal(support([label(0, 0.95)], 0.9), 0.9, 0.05))
-    assert "0.900 within 5% false hits: of 1 at or above it 0 are wrong; 58 more" in message
+    assert "0.900 within 5 % false hits: of 1 at or above it 0 are wrong; 58 more" in message

@@ -88,7 +88,7 @@ def test_what_is_lost_is_told_the_most_important_first():
     assert [(loss.feature, loss.commands) for loss in found] == [
         ("hits", ("MGET",)),
         ("invalidations", ("MGET",)),
-        ("undo of what was asked anew", ("MGET",)),
+        ("undo of what was answered again", ("MGET",)),
         ("sweeps", ("MGET",)),
         ("state of Redis", ("INFO",)),
     ]
