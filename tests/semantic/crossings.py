@@ -88,8 +88,8 @@ class Report:
     def __str__(self) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.outcomes.most_common())
         return (
-            f"{self.outcomes.total():,} lookups in {self.seconds:.0f} s: {kinds}; {self.conversations:,} of the semantic "
-            f"hits in conversations; {self.poisoned:,} poisoned rows; "
+            f"{self.outcomes.total():,} lookups in {self.seconds:.0f} s: {kinds}; {self.conversations:,} of the "
+            f"semantic hits in conversations; {self.poisoned:,} poisoned rows; "
             f"{len(self.crossings)} crossings"
         )
 
