@@ -146,7 +146,7 @@ def bootstrap(
         thresholds=thresholds,
         evidence=evidence,
         questions=_questions(base),
-        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
+        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence, personal=base.personal),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
         health=_health(base, invalidation, gauges),
@@ -175,6 +175,10 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
     request_redis: Redis | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
+
+    def personal(self, text: str) -> bool:
+        """Whether the rules take a text for somebody's own."""
+        return self.ttls.explain(text).personal
 
 
 def _base(settings: Settings, store: Store | None, clock: Clock | None, operator_timeout_seconds: float) -> _Base:
@@ -347,7 +351,7 @@ def _semantic(
             judge=judge,
             observer=evidence.observe,
             count=base.metrics.count,
-            personal=lambda text: base.ttls.explain(text).personal,
+            personal=base.personal,
             clock=base.clock,
         )
 

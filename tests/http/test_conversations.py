@@ -9,6 +9,10 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from core.bootstrap import Services
+from core.entries.listing import EntryFilter, FoundEntry, page_entries
+from core.errors import InvalidInput
+from core.models import ChatRequest
 from tests.http.running import PLAIN_HTTP, RunningGateway
 from tests.openai_server import OpenAIServer, Received
 from tests.semantic.conversations.test_conversation import ETNA, FUJI, FUJI_TOO
@@ -91,3 +95,40 @@ def test_evidence_and_budget_of_conversations_stand_apart(start_gateway, openai_
     assert pair.judge_label is True
     assert "Mount Fuji is 3,776 metres high." in (pair.stored or "")
     assert services.evidence.pairs(services.settings.namespace) == []
+
+
+def test_an_operator_keeps_two_conversations_apart(start_gateway, openai_server: OpenAIServer):
+    gateway = start_gateway(**SETTINGS)
+    services = gateway.services
+    namespace = services.settings.namespace
+    services.semantic.warm([namespace])
+    openai_server.always(verdict(True), when=is_judged)
+    ask(gateway, FUJI)
+    ask(gateway, FUJI_TOO)
+    [stored] = [one for one in stored_in(services) if one.entry.prompt == FUJI[-1]]
+    request = ChatRequest.from_openai(model="gpt-4o", messages=messages_of(FUJI_TOO), base_url=openai_server.url)
+    told = services.verdicts.apart(namespace, stored.key, request, actor=services.audit.by("olga", source="cli"))
+    assert told.labelled
+    judged = sum(map(is_judged, openai_server.requests))
+    assert ask(gateway, FUJI_TOO)[0].startswith("encore; fwd=uri-miss")
+    assert sum(map(is_judged, openai_server.requests)) == judged, "the pair is not shown to the judge again"
+    assert ask(gateway, FUJI)[0] == "encore; hit; detail=exact"
+
+
+def test_an_operator_is_told_why_another_family_needs_no_keeping_apart(start_gateway, openai_server: OpenAIServer):
+    gateway = start_gateway(**SETTINGS)
+    services = gateway.services
+    ask(gateway, FUJI)
+    [stored] = stored_in(services)
+    request = ChatRequest.from_openai(
+        model="gpt-4o", messages=messages_of(FUJI_TOO), base_url=openai_server.url, temperature=0.1
+    )
+    with pytest.raises(InvalidInput, match="temperature"):
+        services.verdicts.apart(services.settings.namespace, stored.key, request, actor="olga")
+
+
+def stored_in(services: Services) -> list[FoundEntry]:
+    """What is stored, aliases left out."""
+    slot = services.cache.slot(services.settings.namespace)
+    found = page_entries(services.store, [slot], EntryFilter(), size=50).entries
+    return [one for one in found if one.entry.header.target is None]
