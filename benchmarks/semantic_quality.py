@@ -136,7 +136,7 @@ class GuardedPairs:
 
 
 class SimulatedJudge:
-    """Right with the given probability, whichever way: shown at most `JUDGED` candidates that pass the guards."""
+    """Right with the given probability, whichever way: one call shows it at most `JUDGED` that pass the guards."""
 
     def __init__(self, questions: Sequence[Question], guards: GuardedPairs, accuracy: float, seed: int = 7) -> None:
         self._questions = questions
@@ -153,7 +153,7 @@ class SimulatedJudge:
         if shown == JUDGED:
             return None
         self._shown = (new, shown + 1)
-        self.calls += 1
+        self.calls += not shown
         same = self._questions[new].answer_class == self._questions[stored].answer_class
         return same if self._random.random() < self._accuracy else not same
 

@@ -55,7 +55,7 @@ TOWERS = {
         embedding guards judge
         index quality questions
         decision fetch
-        search
+        search objections
         lookup
         deferred assembly
     """,

@@ -76,7 +76,6 @@ ELSEWHERE = {
     "core/invalidation/filter.py": "tests/operations/test_invalidations.py",
     "core/invalidation/plain.py": "tests/operations/test_invalidations.py",
     "core/keys/names.py": "tests/keys/test_identity.py",
-    "core/keys/normalization.py": "tests/keys/test_identity.py",
     "core/keys/parts.py": "tests/entries/test_explanation.py",
     "core/keys/phrases.py": "tests/keys/test_plain.py",
     "core/lazy.py": "tests/test_architecture.py",

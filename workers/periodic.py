@@ -33,6 +33,9 @@ DUE_LOOK_SHARE = 0.05
 SCHEDULES_SECONDS = 5.0
 PRUNE_LOOK_SECONDS = 60.0
 JUDGE_LOOK_SECONDS = 5.0
+GREY_LOOK_SECONDS = 3600.0
+GREY_SHARE = 0.01
+"""Largest share of the time spent on setting from where a judge is asked: all evidence of a month is read for it."""
 SAMPLE_LOOK_SECONDS = 5.0
 QUESTIONS_LOOK_SECONDS = 2.0
 SAMPLE_SHARE = 0.02
@@ -89,6 +92,7 @@ class Schedule:
         self._every(SCHEDULES_SECONDS, "schedules", self._schedules.run_due)
         self._every(PRUNE_LOOK_SECONDS, "prune", self._queue.reconcile_prune)
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
+        self._every(GREY_LOOK_SECONDS, "judged from", self._evidence.set_grey, share=GREY_SHARE)
         self._every(QUESTIONS_LOOK_SECONDS, "questions", self.enqueue_grouping)
         self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
         self._every(PINS_SECONDS, "pins", self._pins.renew)

@@ -14,6 +14,7 @@ from ..errors import InvalidInput
 from ..keys import names
 from ..metrics import Hedging
 from ..models import SemanticMode
+from ..semantic import JUDGE_WORDS
 from ..semantic.quality import EvidenceReport, Pair, Published, Threshold, WrongHit
 from ..text import UNKNOWN, many, milliseconds, money, share
 from . import formats as words
@@ -69,7 +70,7 @@ def report(shell: Shell, namespace: str, since: float | None) -> int:
 
 def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
-    rulings = ", ".join(f"{count} {word}" for word, count in judging.rulings.items())
+    rulings = ", ".join(f"{count} {JUDGE_WORDS.get(word, word)}" for word, count in judging.rulings.items())
     needed = ", ".join(f"{count} for {budget.replace('%', ' %')}" for budget, count in found.still_needed.items())
     rows = [
         ("Namespace", shell.named(found.namespace)),
@@ -80,6 +81,7 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
         ("False hits", _false_hits(found)),
         ("More labels", f"{needed}, if none of them is an error"),
         ("Judge", f"{rulings or 'never asked'}; p95 {milliseconds(judging.p95_ms)}"),
+        ("Asked", found.grey.sentence if found.grey is not None else UNKNOWN),
         (
             "Judging cost",
             f"{money(judging.cost_usd)}, saved {money(judging.saved_usd)}, repeats not counted",
@@ -138,7 +140,8 @@ def _threshold_words(threshold: Threshold) -> str:
     if threshold.mode is SemanticMode.OFF:
         return f"off ({version})"
     serve = "nothing unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f}"
-    judged = f", judged from {threshold.grey:.3f}" if threshold.mode is SemanticMode.JUDGE else ""
+    fixed = ", set by hand" if threshold.grey_fixed else ""
+    judged = f", judged from {threshold.grey:.3f}{fixed}" if threshold.mode is SemanticMode.JUDGE else ""
     return f"{threshold.mode.value}: {serve}{judged} ({version})"
 
 
@@ -268,7 +271,10 @@ def _wrong_words(one: WrongHit) -> str:
 @click.option(
     "--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which to serve without the judge."
 )
-@click.option("--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which the judge is asked.")
+@click.option(
+    "--grey", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which the judge is asked: fixes it."
+)
+@click.option("--grey-by-evidence", is_flag=True, help="Let evidence move the cosine from which the judge is asked.")
 @click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Default: the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
 @click.option("--unsupported", is_flag=True, help="Publish it even if labels do not support it.")
@@ -278,6 +284,7 @@ def publish(
     namespace: str,
     threshold: float | None,
     grey: float | None,
+    grey_by_evidence: bool,
     mode: str | None,
     note: str,
     unsupported: bool,
@@ -291,10 +298,13 @@ def publish(
         raise click.UsageError("The mode in force is off: give --mode judge or --mode serve.")
     if chosen is SemanticMode.SERVE and threshold is None:
         raise click.UsageError("Mode serve takes a --threshold.")
+    if grey is not None and grey_by_evidence:
+        raise click.UsageError("Give --grey or --grey-by-evidence.")
     lowest = grey if grey is not None else min(in_force.grey, threshold or 1.0)
+    is_fixed = grey is not None or (in_force.grey_fixed and not grey_by_evidence)
     published = services.evidence.publish(
         namespace,
-        Threshold(mode=chosen, grey=lowest, serve=threshold),
+        Threshold(mode=chosen, grey=lowest, serve=threshold, grey_fixed=is_fixed),
         actor=shell.trail,
         note=note,
         unsupported=unsupported,

@@ -1,7 +1,7 @@
 """The isolation self-test: a canary stored in one scope must be found there and miss from every other.
 
-The one exception to that is `ENCORE_SEMANTIC_CONVERSATIONS=judge`: then a conversation may be answered by another of its
-family, if a judge agrees. No judge is asked here, so what only a judge may allow has to miss too.
+The one exception to that is `ENCORE_SEMANTIC_CONVERSATIONS=judge`: then a conversation may be answered by another of
+its family, if a judge agrees. No judge is asked here, so what only a judge may allow has to miss too.
 
 The test runs the cache's own request path against the real store, in two namespaces of its own, and leaves no entry
 behind.

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from .phrases import SENTENCE_END, Openings, Phrases, TextKind, rules_data, words_of
+from .spelling import lower, lower_in_turkish
 
 REMEMBERED = 4096
 LONGEST_TAIL = 4
@@ -21,7 +22,9 @@ LONGEST_REST = 3
 LONGEST_ELSEWHERE = 5
 LONGEST_UNSPACED = 20
 SHORTEST_LAST = 4
+SHORTEST_FIRST = 5
 
+_AROUND = ".,!?;:()'’…¿¡？！"
 _SHORT_FORM = re.compile(r"'(?:s|m|re|ve|ll|d)$")
 _NUMBER = re.compile(r"\d+(?:st|nd|rd|th)?")
 _ASKING = frozenset({"do", "does", "did"})
@@ -32,8 +35,16 @@ _NOT_AFTER = {
     "are": frozenset({"i", "he", "she", "it"}),
 }
 """Subjects that a verb has not: `is you` is where a second clause begins."""
+_WHEN = frozenset({"when", "where", "why", "how"})
 _DOING = frozenset({"do", "did", "can", "could", "should", "must"})
+_ASKERS_OF_TIME = frozenset({"when", "how", "what"})
 _ASKERS = frozenset({"i", "we"})
+_SUBJECTS = frozenset({"i", "you", "we", "they"})
+_VERBS_FOLLOW = frozenset(
+    {"do", "did", "can", "could", "should", "would", "will", "must", "don't", "can't", "how", "if"}
+)
+_TALL = frozenset({"tall", "high", "deep", "hot", "cold", "heavy", "expensive", "far", "fast", "old"})
+"""What no text is."""
 _POINTING = frozenset({"this", "that", "these", "those"})
 
 
@@ -68,17 +79,52 @@ def is_english(lowered: str) -> bool:
 def is_everyday(word: str) -> bool:
     """Whether a word in lower case is known, and is no other word with a capital."""
     english = _english()
-    is_name = word in english.names or word in english.places
-    return is_name or word in english.everyday or _NUMBER.fullmatch(word) is not None
+    if word in english.names or word in english.everyday or _NUMBER.fullmatch(word):
+        return True
+    short = _SHORT_FORM.sub("", word)
+    return short != word and is_everyday(short)
+
+
+def is_plain_after(word: str, before: Sequence[str]) -> bool:
+    """Whether a word in lower case is no name after those before it, though it may be one elsewhere: `my order`."""
+    english = _english()
+    last = " ".join(before[-1:])
+    if last in english.plain_after.get(word, ()):
+        return True
+    if last in _SUBJECTS:  # "can i get", and not "are you bill"
+        return before[-2:-1] != [] and before[-2] in _VERBS_FOLLOW
+    singulars = (word[:-1], word.removesuffix("es")) if len(word) > 3 and word.endswith("s") else ()
+    return last != "the" and any(one in english.everyday for one in singulars)
+
+
+def is_acronym(word: str) -> bool:
+    """Whether a word in lower case is known as an acronym that is another word, or code, in small letters."""
+    return word in _english().acronyms
+
+
+def has_two_meanings(words: Sequence[str]) -> bool:
+    """Whether words in lower case would be others in capitals: `it support`."""
+    return _english().two_meanings.stand_in(words)
+
+
+def names_a_work(words: Sequence[str]) -> int:
+    """How many words in lower case stand before the title of a work; 0 where none is asked about."""
+    return _english().works.end([*words, ""])
 
 
 def is_name(word: str, before: Sequence[str]) -> bool:
     """Whether a word in lower case is a name and nothing else after those before it."""
     english = _english()
-    return word in english.names or (
-        word in english.places
-        and (before[-1] in english.before_places or " ".join(before[-2:]) in english.before_places)
-    )
+    after = english.after.get(word, frozenset())
+    return word in english.names or before[-1] in after or " ".join(before[-2:]) in after
+
+
+def without_shout(text: str) -> str:
+    """A text in capitals that is not English, as it is otherwise written, where all its words are known."""
+    if not text.isupper():
+        return text
+    found = {" ".join(folded) for known in _capitals() if (folded := known.written(text.split(" ")))}
+    return found.pop() if len(found) == 1 else text
 
 
 def _elsewhere(sentences: Sequence[str], split: Sequence[Sequence[str]], kind: TextKind) -> Certainty:
@@ -98,10 +144,17 @@ class _English:
         english = data["languages"]["en"]
         self.everyday = frozenset(known["everyday"].split())
         self.names = frozenset(known["names"].split())
-        self.places = frozenset(known["places"].split())
-        self.before_places = frozenset(known["before_places"])
+        self.after = {word: frozenset(one["after"]) for one in known["named_after"] for word in one["words"].split()}
+        self.plain_after: dict[str, set[str]] = {}
+        for one in known["plain_after"]:
+            for word in one["words"].split():
+                self.plain_after.setdefault(word, set()).update(one["after"])
+        self._made = frozenset(known["made"])
+        self.acronyms = frozenset(known["acronyms"].split())
+        self.two_meanings, self.works = Phrases(known["two_meanings"]), Phrases(known["works"])
         self.openings = Openings([english])
-        self._words = self.everyday | self.names | self.places | frozenset(known["capitalised"].split())
+        self._words = self.everyday | self.names | frozenset(self.after) | self.acronyms
+        self._words |= frozenset(known["capitalised"].split())
         self._words |= frozenset(english["subjects"])
         self._said = frozenset(known["said"])
         self._stopped = Phrases(known["stopped"])
@@ -145,16 +198,17 @@ class _English:
         Questions of size may ask for that of a text, and an order may end in an abbreviation.
         """
         tail = words[unknown[0] :]
-        is_how = words[0] == "how"
+        if words[0] in _WHEN and words[1] in self._being and words[-1] in self._made:
+            tail = tail[:-1]  # "when was napoleon born"
+        is_how = words[0] == "how" and words[1] not in _TALL
         if any(word in self._said for word in tail) or (is_how and not self._is_done(words)):
             return False
         if kind is TextKind.ORDER and (len(tail) > 1 or len(tail[0]) <= SHORTEST_LAST):
             return False
         if len(unknown) == 1 and len(tail) <= LONGEST_REST and words[unknown[0] - 1] in _ASKING:
             return True  # "when did columbus land"
-        named = set(unknown)
         return len(tail) <= LONGEST_TAIL and (
-            is_how or all(at in named or words[at] in _JOINING for at in range(unknown[0], len(words)))
+            is_how or all(not self._is_known(word) or word in _JOINING or word in self.acronyms for word in tail)
         )
 
     def _is_done(self, words: Sequence[str]) -> bool:
@@ -197,6 +251,8 @@ class _English:
 
     def _has_command(self, words: Sequence[str]) -> bool:
         """Whether a verb stands where no verb is expected, so that it may be a command that was said."""
+        if self._is_main_verb(words):
+            return False
         return any(
             word in self._commands
             and before not in self._before_commands
@@ -204,12 +260,52 @@ class _English:
             for before, word in pairwise(words)
         )
 
+    def _is_main_verb(self, words: Sequence[str]) -> bool:
+        """Whether the one command is the verb of the question: `what time does the store open`."""
+        found = [at for at, word in enumerate(words) if word in self._commands]
+        asking = next((at for at, word in enumerate(words) if word in _ASKING), len(words))
+        return len(found) == 1 and asking + 1 < found[0] and asking <= 2 and words[0] in _ASKERS_OF_TIME
+
     def _is_measured(self, words: Sequence[str]) -> bool:
         """Whether it is asked how big a thing is that may be a text: `how long is welcome`."""
         if len(words) < 4 or words[0] != "how" or words[2] not in self._being:
             return False
         is_person = words[3] in self._subjects or words[3] in self._either
+        if words[1] in _TALL and not is_person:
+            return False
         return words[3] not in self._measured and not (is_person and len(words) == 4)
+
+
+class _Capitals:
+    """The words of a language that are not English, each as it is written inside a sentence."""
+
+    def __init__(self, words: str, *, is_turkish: bool) -> None:
+        self._lower = lower_in_turkish if is_turkish else lower
+        self._words = {self._lower(word): word for word in words.split()}
+        self._may_begin = is_turkish
+
+    def written(self, words: Sequence[str]) -> list[str] | None:
+        """Words in capitals as they are written otherwise; None where one is not known."""
+        found = []
+        for at, word in enumerate(words):
+            small = self._lower(word)
+            bare = small.strip(_AROUND)
+            one = self._words.get(bare)
+            if one is None and self._may_begin and not at and len(words) > 1 and len(bare) >= SHORTEST_FIRST:
+                one = bare  # the first word has a capital anyway
+            if one is None:
+                return None
+            found.append(small.replace(bare, one))
+        return found if len(words) > 1 else None
+
+
+@cache
+def _capitals() -> list[_Capitals]:
+    return [
+        _Capitals(rules["written"], is_turkish=name == "tr")
+        for name, rules in rules_data()["languages"].items()
+        if "written" in rules
+    ]
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import InvalidInput
 
-FORM: Final = 3
+FORM: Final = 4
 """The form of entries, records and indexes. Whoever changes what is stored, the identity or the normal form raises it:
 no code reads two forms, caches then start cold. What people made (audit, schedules, thresholds, labels) has forms of
 its own and is carried over."""

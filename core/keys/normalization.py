@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from ..text import is_stream_safe, nfc
-from .certainty import Certainty, certainty, is_english, is_everyday, is_name
+from .certainty import (
+    Certainty,
+    certainty,
+    has_two_meanings,
+    is_acronym,
+    is_english,
+    is_everyday,
+    is_name,
+    is_plain_after,
+    names_a_work,
+    without_shout,
+)
 from .phrases import TextKind
+from .spelling import (
+    LONGEST,
+    is_turkish,
+    lower,
+    lower_in_turkish,
+    respell,
+    respell_cautiously,
+    with_mark_joined,
+    without_opening_marks,
+)
+
+REMEMBERED = 4096
 
 _STOP_WORDS = frozenset(
     {
@@ -40,9 +64,11 @@ _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _AROUND = ".,!?;:()'’…"
 
 
-_CLOSING = {TextKind.QUESTION: "?？؟", TextKind.ORDER: "."}
+_CLOSING = {TextKind.QUESTION: "?？؟;", TextKind.ORDER: "."}
 """The marks that may be missing: a question stays one without its mark, an order without a full stop."""
-_ANY_CLOSING = ".!?…。！？؟।"
+_CASELESS = re.compile("[\u0900-\u097f\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_ANY_CLOSING = ".!?…。！？؟।;"
+_GREEK_QUESTION = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]\s*;\Z")
 _SMALL = frozenset({"a", "an", "the", "of", "in", "on", "at", "to", "for", "and", "or", "by", "with", "from"})
 _BEFORE_I = frozenset({"if", "when", "where", "because", "before", "after", "until", "since", "once", "while", "that"})
 _BEFORE_I |= {
@@ -66,12 +92,13 @@ _BEFORE_I |= {"don't", "didn't", "can't", "couldn't", "won't", "wouldn't", "shou
 
 def is_literal(text: str) -> bool:
     """Whether a text has a sign of code, data or quotation: such a one is never folded further."""
-    return _LITERAL.search(text.strip()) is not None
+    bare = nfc(text).strip()
+    return _is_literal(bare) or ((spelt := respell(bare)) is not bare and _is_literal(spelt))
 
 
 def is_unsure(text: str, kind: TextKind) -> bool:
     """Whether a question or an order may quote a text, so that only the case of its first word is folded."""
-    return certainty(nfc(text).strip().lower(), kind) is Certainty.UNSURE
+    return certainty(lower(respell(nfc(text).strip())), kind) is Certainty.UNSURE
 
 
 def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> str:
@@ -80,29 +107,45 @@ def normalize(text: str, kind: TextKind, *, strip_stop_words: bool = False) -> s
     Material is itself, but for Unicode NFC (a text that is not stream-safe has no normal form) and outer white space.
     Of a question and an order the case of the first word is folded; a text with any sign of code, data or quotation
     keeps it: `C`, `C++` and `C#`, `1.5` and `15`, `grep -F` and `grep -f` stay apart. White-space runs, the closing
-    mark and the case of other words are folded as far as it is sure that no text is quoted (`certainty`), and case
-    only where it says nothing: of what is a name and nothing else, of `I`, and of everyday words where all words are
-    in capitals or begin with one.
+    mark, spellings that only keyboards and copying tell apart (`respell`) and the case of other words are folded as far
+    as it is sure that no text is quoted (`certainty`), and case only where it says nothing: of what is a name and
+    nothing else, of `I`, and of everyday words where all words are in capitals or begin with one.
     """
     if not is_stream_safe(text):
         return ""
     bare = nfc(text).strip()
-    if kind is TextKind.MATERIAL or _LITERAL.search(bare):
+    if kind is TextKind.MATERIAL:
         return bare
-    lowered = bare.lower()
+    folded = _folded(bare, kind) if len(bare) <= LONGEST else _fold(bare, kind)
+    return _without_stop_words(folded) if strip_stop_words and not is_literal(bare) else folded
+
+
+def _fold(bare: str, kind: TextKind) -> str:
+    spelt = respell(bare)
+    if _is_literal(bare) or (spelt is not bare and _is_literal(spelt)):
+        return bare
+    lowered = lower(spelt)
     sure = certainty(lowered, kind)
-    folded = bare
-    if sure is Certainty.SURE and ("  " in bare or not bare.isprintable()):
-        folded = " ".join(bare.split())
-    if sure is not Certainty.UNSURE:
-        folded = _without_closing(folded, _CLOSING[kind])
+    if sure is Certainty.UNSURE:
+        folded = respell_cautiously(bare, kind)
+    else:
+        folded = " ".join(spelt.split()) if sure is Certainty.SURE else spelt
+        folded = _without_closing(with_mark_joined(folded, kind), _CLOSING[kind])
+    folded = without_opening_marks(folded)
     if not any(map(str.isalnum, folded)):
         return ""
-    if lowered != bare:
-        folded = nfc(
-            _fold_case(folded) if sure is not Certainty.UNSURE and is_english(lowered) else _fold_first(folded)
-        )
-    return _without_stop_words(folded) if strip_stop_words else folded
+    if lower(folded) == folded:
+        return nfc(folded)
+    if sure is not Certainty.UNSURE and is_english(lowered):
+        return nfc(_fold_case(folded))
+    folded = without_shout(folded)
+    if not is_turkish(lowered):
+        return nfc(_fold_first(folded, lower))
+    # What is asked about stands first: `C nedir?`.
+    return nfc(folded if folded[1:2] in (" ", "'") else _fold_first(folded, lower_in_turkish))
+
+
+_folded = lru_cache(maxsize=REMEMBERED)(_fold)
 
 
 def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
@@ -110,12 +153,18 @@ def normalize_loosely(text: str, *, strip_stop_words: bool = False) -> str:
     if not is_stream_safe(text):
         return ""
     bare = nfc(text).strip()
-    if _LITERAL.search(bare):
+    spelt = respell(bare)
+    if _is_literal(bare) or (spelt is not bare and _is_literal(spelt)):
         return bare
-    folded = nfc(_without_closing(" ".join(bare.split()), _ANY_CLOSING).lower())
+    folded = nfc(lower(_without_closing(" ".join(spelt.split()), _ANY_CLOSING)))
     if not any(map(str.isalnum, folded)):
         return ""
     return _without_stop_words(folded) if strip_stop_words else folded
+
+
+def _is_literal(bare: str) -> bool:
+    # In Greek a semicolon asks.
+    return _LITERAL.search(bare[:-1] if bare.endswith(";") and _GREEK_QUESTION.search(bare[-3:]) else bare) is not None
 
 
 def _without_stop_words(folded: str) -> str:
@@ -144,14 +193,46 @@ def _is_shouted(text: str) -> bool:
 def _fold_case(text: str) -> str:
     """An English text without the capitals that say nothing."""
     words = text.split(" ")
-    if _is_shouted(text) or _is_titled(words):
-        return text.lower() if all(is_everyday(_bare(word).lower()) for word in words) else text
+    if _is_shouted(text):
+        return _without_capitals(text, words)
+    if _is_titled(words):
+        return _without_capitals_of_title(text, words)
     if _has_both_cases([words[0].lower(), *words[1:]]):
         return text
-    folded = [_fold_first(words[0])]
+    folded = [_fold_first(words[0], lower)]
     for word, after in pairwise([*words[1:], ""]):
         folded.append(word.lower() if _has_idle_capital(word, folded, after) else word)
     return " ".join(folded)
+
+
+def _without_capitals(text: str, words: Sequence[str]) -> str:
+    """A text in capitals in small letters, but for acronyms; as it is where a word may be another one in capitals."""
+    lowered = [_bare(word).lower() for word in words]
+    if has_two_meanings(lowered) or lowered[-1] == "it":
+        return text
+    folded = [words[0].lower()]
+    for word, small in zip(words[1:], lowered[1:], strict=True):
+        if is_acronym(small):
+            folded.append(word)
+        elif is_everyday(small) or is_name(small, folded) or is_plain_after(small, folded):
+            folded.append(word.lower())
+        else:
+            return text
+    return " ".join(folded)
+
+
+def _without_capitals_of_title(text: str, words: Sequence[str]) -> str:
+    """The same of a text in which each word begins with a capital. The title of a work keeps them."""
+    if before := names_a_work([_bare(word).lower() for word in words]):
+        return " ".join([*map(str.lower, words[:before]), *words[before:]])
+    # A word in capitals is one of its own here: "What Is IT Support".
+    return text if any(map(_stands_out, words)) else _without_capitals(text, words)
+
+
+def _stands_out(word: str) -> bool:
+    bare = _bare(word)
+    is_one = any(letter.isupper() for letter in bare[1:])
+    return is_one and not (bare.isupper() and (is_acronym(bare.lower()) or is_name(bare.lower(), ("",))))
 
 
 def _has_idle_capital(word: str, before: Sequence[str], after: str) -> bool:
@@ -164,12 +245,17 @@ def _has_idle_capital(word: str, before: Sequence[str], after: str) -> bool:
     return lowered.startswith(("i'", "i’")) or is_name(_bare(lowered).removesuffix("'s"), before)
 
 
-def _fold_first(text: str) -> str:
-    """The text with a small letter at its beginning, where only that is a capital in the first word."""
+def _fold_first(text: str, lower: Callable[[str], str]) -> str:
+    """The text with a small letter at its beginning, where only that is a capital in the first word.
+
+    Where letters have no case a sentence begins with none for itself: `Appleとは何ですか`, `C क्या है`.
+    """
     first, space, rest = text.partition(" ")
     begin = next((index for index, letter in enumerate(first) if letter.isalpha()), 0)
     after = first[begin + 1 :]
-    return first.lower() + space + rest if after == after.lower() else text
+    if after != after.lower() or _CASELESS.search(text):
+        return text
+    return lower(first) + space + rest
 
 
 def _is_titled(words: Sequence[str]) -> bool:

@@ -16,11 +16,10 @@ from ..models import FUNCTION_ENDPOINT, ChatRequest
 from ..text import nfc
 from .phrases import SENTENCE_END, Openings, Phrases, TextKind, Words, rules_data, words_of
 from .reach import Reach
+from .spelling import LONGEST, lower, respell
 
 PLAIN_FUNCTION = "llm_function_is_plain"
 """The name in `unkeyed` by which `cached_llm_call` says that a function has nothing about it that may instruct."""
-LONGEST = 300
-"""Characters of a question or an order; what is longer brings material with it."""
 LONGEST_INSTRUCTION = 2000
 REMEMBERED = 4096
 LONGEST_NAME = 4
@@ -303,7 +302,7 @@ class _Rules:
         """What a text is: each of its sentences must be plain, the last one says what it is."""
         kind = TextKind.MATERIAL
         if self._quoting.isdisjoint(text):
-            for sentence in SENTENCE_END.split(nfc(text.lower()).replace("’", "'")):
+            for sentence in SENTENCE_END.split(nfc(lower(respell(nfc(text).strip()))).replace("’", "'")):
                 if sentence := sentence.strip():
                     found = self._kind_of_sentence(sentence)
                     if found is None:

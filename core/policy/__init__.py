@@ -15,12 +15,13 @@ from .cacheability import (
     longest_seconds,
     not_stored_reason,
 )
+from .languages import language_marks
 from .rules import TTLRule
 from .ttl import TTLDecision, TTLPolicy, class_problems, kept_seconds, rule_problems
 
 __all__ = [
     "PERSONAL_WITHOUT_USER", "REPEATS_CALLER", "SHAPE", "UNCLEAR", "Audience", "PolicyLimits", "Share", "TTLDecision",
     "TTLPolicy", "TTLRule", "bypass_reason", "class_problems", "depends_on_credential", "effective_strategy", "flaw",
-    "is_outage", "jitter", "kept_seconds", "last_user_text", "longest_seconds", "not_stored_reason", "rule_problems",
-    "share", "user_of",
+    "is_outage", "jitter", "kept_seconds", "language_marks", "last_user_text", "longest_seconds", "not_stored_reason",
+    "rule_problems", "share", "user_of",
 ]  # fmt: skip

@@ -324,3 +324,13 @@ def _bare(word: str) -> str:
         return word
     decomposed = unicodedata.normalize("NFD", word.translate(_PLAIN))
     return unicodedata.normalize("NFC", "".join(letter for letter in decomposed if not unicodedata.combining(letter)))
+
+
+@cache
+def language_marks() -> dict[str, frozenset[str]]:
+    """By the name of a language the words that it is told by: little words, and those for the person who speaks.
+
+    `_` joins the words of a phrase.
+    """
+    data = languages().all
+    return {one.name: frozenset((one.marks + " " + one.me + " " + one.mine).replace("*", "").split()) for one in data}

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from .decision import OVERTAKEN, Ask, Miss, Serve, overtaken
     from .deferred import DeferredLookup
     from .lookup import SemanticLookup
-    from .results import Neighbour, SemanticResult
+    from .results import JUDGE_WORDS, Neighbour, SemanticResult
     from .search import Search
 
 __all__ = [
-    "OVERTAKEN", "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig", "SemanticLookup",
-    "SemanticResult", "Serve", "assemble", "build_embedder", "build_local_embedder",
+    "JUDGE_WORDS", "OVERTAKEN", "Ask", "DeferredLookup", "Miss", "Neighbour", "Search", "SemanticConfig",
+    "SemanticLookup",    "SemanticResult", "Serve", "assemble", "build_embedder", "build_local_embedder",
     "overtaken",
 ]  # fmt: skip
 
@@ -26,6 +26,6 @@ __getattr__ = lazily(
     decision="OVERTAKEN Ask Miss Serve overtaken",
     deferred="DeferredLookup",
     lookup="SemanticLookup",
-    results="Neighbour SemanticResult",
+    results="JUDGE_WORDS Neighbour SemanticResult",
     search="Search",
 )

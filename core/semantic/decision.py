@@ -29,19 +29,25 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Cosines that decide what becomes of a near entry.
 
     From `serve` on it is served as it is (infinite: never), from `lowest` on it is shown to the judge; what is farther
-    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`.
+    is not served, and from `noted` on reported as far. Without a judge `lowest` is `serve`. `is_judged`: a judge may be
+    asked.
     """
 
     serve: float
     lowest: float
     noted: float
+    is_judged: bool = False
 
 
 class Objection(NamedTuple):
-    """The name of what refuses a pair of questions, empty when nothing does, and its reason in words."""
+    """The name of what refuses a pair of questions, empty when nothing does, and its reason in words.
+
+    `judgeable`: a judge's yes may serve the pair all the same.
+    """
 
     guard: str
     reason: str
+    judgeable: bool = False
 
 
 class NearEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +83,13 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
 
     def needs_judge(self, near: NearEntry) -> bool:
         """Whether only a judge's yes may serve an entry."""
-        return not near.objection.guard and self.bounds.lowest <= near.similarity < self.bounds.serve
+        if near.objection.guard:
+            return near.objection.judgeable and self.bounds.is_judged and not self.is_far(near)
+        return self.bounds.lowest <= near.similarity < self.bounds.serve
+
+    def refuses(self, near: NearEntry) -> bool:
+        """Whether a guard or a label keeps an entry from being served, and no judge may say otherwise."""
+        return bool(near.objection.guard) and not self.needs_judge(near)
 
 
 class Serve(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +120,7 @@ def bounds(threshold: Threshold, asked: float | None, *, has_judge: bool) -> Bou
     serve = max(math.inf if threshold.serve is None else threshold.serve, at_least)
     is_judged = has_judge and threshold.mode is SemanticMode.JUDGE
     lowest = min(serve, max(threshold.grey, at_least)) if is_judged else serve
-    return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey))
+    return Bounds(serve=serve, lowest=lowest, noted=min(lowest, threshold.grey), is_judged=is_judged)
 
 
 def decide(found: Candidates, rulings: Mapping[int, Judgement]) -> Serve | Ask | More | Miss:
@@ -123,7 +135,7 @@ def decide(found: Candidates, rulings: Mapping[int, Judgement]) -> Serve | Ask |
     for place, near in enumerate(found.entries):
         if found.is_far(near):
             far += 1
-        elif near.objection.guard:
+        elif found.refuses(near):
             reason = f"guard-{near.objection.guard}"
         elif not found.needs_judge(near):
             return Serve(place=place)
@@ -173,6 +185,7 @@ def neighbour(
         similarity=math.floor(near.similarity * 1e6) / 1e6,
         guard=near.objection.guard,
         reason=near.objection.reason,
+        judgeable=near.objection.judgeable,
         ruling=judgement.word if judgement is not None else "",
         judgement=judgement,
         far=is_far,

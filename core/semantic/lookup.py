@@ -22,11 +22,11 @@ from ..models import NO_CONTROLS, CacheEntry, Controls, SemanticMode
 from ..stores import Store
 from ..stores.redis import reading, writing
 from .conversations import Conversation, OwnConversation, conversation_of, difference, stored_conversation
-from .decision import Ask, Candidates, NearEntry, Objection, bounds, neighbour
+from .decision import Ask, Bounds, Candidates, NearEntry, Objection, bounds, neighbour
 from .embedding import CheckedEmbedder, NoVector, Vector
 from .fetch import Query, family_row_key, live_entries, row_key
-from .guards import check
 from .index import Candidate, Partition, SemanticIndex
+from .objections import objection
 from .quality import Threshold, pair_id
 from .results import Case, Neighbour, SemanticResult
 from .search import Judge, Observer, Search
@@ -134,7 +134,7 @@ class SemanticLookup:
                 is_loaded=is_loaded,
                 far=FAR if rows or not history_of(identity) else NEW_HISTORY,
             ),
-            self._near(query, partition, [row for row in rows if row.similarity >= limits.noted]),
+            self._near(query, partition, [row for row in rows if row.similarity >= limits.noted], limits),
             embedder=self.embedder.identity.digest.hex(),
             judge=self._judge,
             count=self._count,
@@ -251,7 +251,9 @@ class SemanticLookup:
             self._vectors.catch_up(partition)
         rows = self._search(partition, vector, k, -1.0)
         query = Query(store=store, slot_of=slot_of, identity=identity, controls=NO_CONTROLS, now=now)
-        return tuple(neighbour(near) for near in self._near(query, partition, rows))
+        limits = bounds(self.thresholds(identity.namespace), None, has_judge=self._judge is not None)
+        every = msgspec.structs.replace(limits, lowest=-1.0)
+        return tuple(neighbour(near) for near in self._near(query, partition, rows, every))
 
     def remember(self, identity: Identity, expires_at: float) -> None:
         """Adds a stored question to the index; nothing when the mode is off or it has no usable vector.
@@ -285,13 +287,13 @@ class SemanticLookup:
         if self._vectors is not None:
             self._vectors.close()
 
-    def _objection(self, identity: Identity, entry: CacheEntry) -> Objection:
+    def _objection(self, identity: Identity, entry: CacheEntry, limits: Bounds, similarity: float) -> Objection:
         """What a label of this very pair, or a guard, has against it. Raises StoreUnavailable."""
         refused = self._refused(identity.namespace)
         if refused and pair_id(identity.namespace, identity.prompt, entry.prompt) in refused:
             return Objection(LABEL, "this pair was labelled as different")
-        verdict = check(identity.prompt, entry.prompt)
-        return Objection("" if verdict.passed else str(verdict.guard), verdict.reason)
+        is_far = similarity < limits.lowest
+        return objection(identity.prompt, entry.prompt, self.embedder, serve=limits.serve, weighs=not is_far)
 
     def _partition(self, identity: Identity, scope: bytes = b"") -> Partition:
         return Partition(namespace=identity.namespace, scope=scope or identity.scope, embedder=self.embedder.identity)
@@ -303,14 +305,16 @@ class SemanticLookup:
         with reading():
             return self.index.search(partition, vector, k, minimum_similarity)
 
-    def _near(self, query: Query, partition: Partition, rows: Sequence[Candidate]) -> Iterator[NearEntry]:
+    def _near(
+        self, query: Query, partition: Partition, rows: Sequence[Candidate], limits: Bounds
+    ) -> Iterator[NearEntry]:
         """The fresh entries that rows lead to, with what stands against serving each; read as they are needed."""
         for live in live_entries(query, rows, partial(self._forget, partition)):
             yield NearEntry(
                 entry=live.entry,
                 bucket=live.bucket,
                 similarity=live.similarity,
-                objection=self._objection(query.identity, live.entry),
+                objection=self._objection(query.identity, live.entry, limits, live.similarity),
             )
 
     def _forget(self, partition: Partition, key: bytes) -> None:

@@ -11,6 +11,18 @@ from ..stores import Found
 RULED = ("yes", "no")
 """The words of a judge that are rulings on a pair, and so its labels. No other word says anything of a pair."""
 
+JUDGE_WORDS = {
+    "yes": "yes",
+    "no": "no",
+    "unnamed": "named another",
+    "not-shown": "not shown",
+    "unreadable": "no verdict",
+    "late": "late",
+    "over-budget": "budget spent",
+    "broken": "failed",
+}
+"""All words of a judge, for people."""
+
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What a judge is asked about: a question in a namespace, and the messages before it, shortened, oldest first.
@@ -61,8 +73,9 @@ def outcome(judgements: Sequence[Judgement]) -> str:
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     """One near entry and the verdict on it.
 
-    `guard` names the guard that refused it and `reason` says why, `ruling` is the judge's word. `far`: too far to be
-    served, and only looked at so that other thresholds can be tried on it later. `served`: its answer was given.
+    `guard` names the guard that refused it and `reason` says why, `judgeable` that a judge's yes may serve it all the
+    same, `ruling` is the judge's word. `far`: too far to be served, and only looked at so that other thresholds can be
+    tried on it later. `served`: its answer was given.
     """
 
     key: str
@@ -71,6 +84,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     guard: str = ""
     reason: str = ""
+    judgeable: bool = False
     ruling: str = ""
     judgement: Judgement | None = None
     far: bool = False

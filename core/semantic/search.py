@@ -148,5 +148,5 @@ class Search:
             self._found = msgspec.structs.replace(self._found, has_more=False)
             return
         self._found = msgspec.structs.replace(self._found, entries=(*self._found.entries, near))
-        if near.objection.guard and not self._found.is_far(near):
+        if self._found.refuses(near) and not self._found.is_far(near):
             self._count(f"guard_{near.objection.guard}")

@@ -23,7 +23,9 @@ class SemanticSettings(BaseModel):
     semantic_threshold: float = Field(
         0.97, gt=0, le=1, description="Cosine from which mode serve serves, until a threshold is published."
     )
-    semantic_grey: float = Field(0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge.")
+    semantic_grey: float = Field(
+        0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge, until evidence moves it."
+    )
     semantic_conversations: ConversationMode = Field(
         ConversationMode.OFF,
         description="Whether a question in a conversation may be answered by one in another. off: never; judge: when "

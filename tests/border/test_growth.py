@@ -42,6 +42,17 @@ from core.keys.parts import parts_of
 from core.keys.phrases import SENTENCE_END, words_of
 from core.keys.plain import is_plain_function, is_plain_instruction
 from core.keys.reach import reach_of
+from core.keys.spelling import (
+    _hides_in_code,
+    _in_any_text,
+    _in_one_width,
+    _without_emoji,
+    _without_selectors,
+    respell,
+    respell_cautiously,
+    with_mark_joined,
+    without_opening_marks,
+)
 from core.models import NO_CONTROLS, ChatRequest, Completion
 from core.policy import TTLPolicy, not_stored_reason
 from core.policy.cacheability import PolicyLimits
@@ -50,6 +61,9 @@ from core.policy.languages import languages
 from core.policy.pointing import asks_for_code, points
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
+from core.semantic.guards.orders import order_in
+from core.semantic.guards.places import cut
+from core.semantic.guards.remainder import compare as compare_questions
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
 from core.semantic.judge.verdict import read_verdict
@@ -224,6 +238,17 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     ),
     "core/keys/phrases.py": (words_of, SENTENCE_END.split),
     "core/keys/plain.py": (kind_of, is_plain_instruction, spaced),
+    "core/keys/spelling.py": (
+        respell,
+        without_opening_marks,
+        *(partial(with_mark_joined, kind=kind) for kind in TextKind),
+        *(partial(respell_cautiously, kind=kind) for kind in TextKind),
+        _in_any_text,
+        _without_emoji,
+        _in_one_width,
+        _without_selectors,
+        _hides_in_code,
+    ),
     "core/keys/surroundings.py": WRITTEN_HERE,
     "core/keys/reach.py": (lambda text: is_plain_function(reach_of(partial(print, text))),),
     "core/metrics/request_log.py": WRITTEN_HERE,
@@ -239,6 +264,16 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
     "core/policy/ttl.py": (
         lambda text: TTLPolicy().explain(text),
         lambda text: TTLPolicy().explain(f"what is my {text} today"),
+    ),
+    "core/semantic/guards/orders.py": (order_in,),
+    "core/semantic/guards/places.py": (
+        lambda text: cut(text, text[1:]),
+        lambda text: cut(f"{text} a", f"b {text}"),
+        lambda text: cut(text, text.translate(OTHER_LETTERS)),
+    ),
+    "core/semantic/guards/remainder.py": (
+        lambda text: compare_questions(text[:12_000], text[1:12_000]),
+        lambda text: compare_questions(f"{text[:4000]} a {text[4000:8000]}", f"b {text[:8000]}"),
     ),
     "core/semantic/guards/tokens.py": (lambda text: Wording(text).tokens,),
     "core/semantic/guards/wording.py": (

@@ -33,8 +33,8 @@ from core.stores.redis.embedded import EmbeddedRedis
 from tests.samples import Clock
 
 FOLDER = Path(__file__).parent
-DUMP = FOLDER / "store_form_3.jsonl.gz"
-EXPECTED = FOLDER / "store_form_3.json"
+DUMP = FOLDER / "store_form_4.jsonl.gz"
+EXPECTED = FOLDER / "store_form_4.json"
 SHORTEST_MS = 120_000
 """What lives shorter (the lease of a caller that computes) is no part of the fixture."""
 LONGEST_BYTES = 1000

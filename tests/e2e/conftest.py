@@ -102,8 +102,8 @@ def is_inside(url: str) -> bool:
 
 
 def visit(page: Page, name: str) -> None:
-    """Opens another page from the navigation."""
-    page.get_by_role("link", name=name, exact=True).click()
+    """Opens another page from the menu."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
     page.get_by_role("heading", level=1, name=name, exact=True).wait_for()
     settled(page)
 

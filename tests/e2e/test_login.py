@@ -131,6 +131,7 @@ def test_a_viewer_looks_an_operator_writes_and_an_admin_does_what_hits_everybody
             picture(page, "invalidations-viewer")
         page = visit("invalidations", beside=page)
         page.get_by_role("button", name="Everything", exact=True).click()
+        settled(page)
         page.get_by_role("button", name="Preview").click()
         apply = page.get_by_role("button", name=re.compile(r"^Invalidate \d+ entr"))
         (expect(apply).to_be_enabled if may_all else expect(apply).to_be_disabled)()

@@ -162,7 +162,7 @@ def test_workers_work_with_the_documented_user_and_without_what_only_watching_ne
         services.invalidation.invalidate(Criteria(model="gpt-4o"), actor="anna", hold_seconds=0)
         pool = PoolProcess(url_of_user(server, *less), tmp_path, "--workers", "1")
         try:
-            eventually(lambda: not list(services.redis.scan_iter("encore:3:{default:0}:e:*")))
+            eventually(lambda: not list(services.redis.scan_iter("encore:4:{default:0}:e:*")))
         finally:
             pool.kill()
             pool.process.stdout.close()

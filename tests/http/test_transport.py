@@ -155,7 +155,7 @@ def test_keys_are_stored_nowhere(make, openai_server, cache, redis_url, namespac
         )
     assert openai_server.requests[0].headers["authorization"] == f"Bearer {canary}"
     with request_client(redis_url, 5) as client:
-        names = list(client.scan_iter(f"encore:3:{{{namespace}*", count=1000))
+        names = list(client.scan_iter(f"encore:4:{{{namespace}*", count=1000))
         held = [client.get(name) for name in names if client.type(name) == b"string"]
     assert len(held) >= 3
     assert not any(canary.encode() in value for value in (*names, *held))

@@ -35,7 +35,7 @@ def values(api: Api) -> dict[str, str]:
     request = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How do I activate my card?"}]}
     for question in ("What is a branch?", "What is a card?"):
         api.ask(question)
-    schedule = {"name": "weekly", "criteria": {"tags": ["one"]}, "every_seconds": 604_800}
+    schedule = {"name": "daily", "criteria": {"tags": ["one"]}, "daily_at": "03:30"}
     others = {
         "ENTRY": api.post("/explain", request | {"temperature": 0.2})["key"],
         "WRONG": api.get("/entries")["items"][0]["key"],

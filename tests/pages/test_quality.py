@@ -16,7 +16,7 @@ from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion, SemanticMode
 from core.semantic.judge.prompt import PROMPT_VERSION
 from core.semantic.quality.calibration import Labeller
-from core.semantic.quality.records import PairRecord, pair_id
+from core.semantic.quality.records import LookupRecord, PairRecord, Seen, pair_id
 from core.semantic.quality.thresholds import Threshold
 from core.settings import Settings
 from pages.components.data import context
@@ -200,6 +200,57 @@ def test_the_judge_is_measured_by_its_yeses_that_an_operator_checked(open_page, 
     assert next(one.value for one in at.metric if one.label == "False hits per hit") == "10.0 %"
     assert "3 wrong of 30 answers that the judge approved" in everything_said(at)
     assert "above the budget of 2 %" in everything_said(at)
+
+
+def looked_up(services: Services, ruling: str, count: int = 1) -> None:
+    """Lookups that came to one candidate between 0.70 and 0.75, and the judge's word on it."""
+    for number in range(count):
+        lookup = LookupRecord(
+            at=time.time(),
+            namespace=NAMESPACE,
+            embedder="e" * 16,
+            mode=SemanticMode.JUDGE,
+            question=f"Asked {number}?",
+            seen=(Seen(pair=f"{number:032x}", key="", similarity=0.72, ruling=ruling, stored="Stored?"),),
+        )
+        services.evidence._archive.add_lookup(lookup)
+    services.evidence.flush()
+
+
+def test_it_says_from_where_a_judge_is_asked_and_why(open_page, semantic):
+    looked_up(semantic, "no", 60)
+    said = everything_said(open_page("quality")).replace("\\", "")
+    assert "Judged from 0.700 on, and within the hour up to 0.750: 0 of 60 calls about nothing nearer" in said
+
+
+def test_what_evidence_has_moved_is_told_with_its_reason(open_page, semantic):
+    looked_up(semantic, "no", 60)
+    [published] = semantic.evidence.set_grey()
+    assert published.actor == "encore"
+    said = everything_said(open_page("quality")).replace("\\", "")
+    assert "judged from 0.750 on" in said
+    assert "Judged from 0.750 on, set automatically." in said
+
+
+def test_an_operator_fixes_from_where_a_judge_is_asked(open_page, semantic):
+    at = open_page("quality")
+    at.button(key="by-hand").click().run()
+    assert "change-grey" not in [one.key for one in at.number_input], "evidence sets it"
+    at.toggle(key="change-fixed").set_value(True).run()
+    at.number_input(key="change-grey").set_value(0.6).run()
+    at.button(key="change-confirm").click().run()
+    assert not at.exception
+    in_force = semantic.thresholds.current(NAMESPACE)
+    assert (in_force.grey, in_force.grey_fixed) == (0.6, True)
+    assert "judged from 0.600 on, set by hand" in everything_said(at)
+
+
+def test_what_was_not_shown_to_the_judge_is_said_and_is_no_no(open_page, semantic):
+    looked_up(semantic, "not-shown")
+    said = everything_said(open_page("quality"))
+    assert "1 not shown" in said
+    assert "judge: not shown" in said
+    assert "judge: no " not in said
 
 
 def test_namespaces_stand_side_by_side_those_over_the_budget_first(open_page, semantic, label):

@@ -21,7 +21,7 @@ PAGES = (
     *("dashboard", "requests", "playground", "questions", "savings", "entries"),
     *("invalidations", "schedules", "quality", "workers", "health"),
 )
-LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:3:namespaces")
+LOOKING = (b"encore:metrics", b"encore:gauges", b"encore:{gauges}", b"encore:alerts", b"encore:4:namespaces")
 """What looking may write: figures, and what is known of alerts."""
 
 

@@ -1,6 +1,8 @@
 """How long answers are kept: the rules, word by word, and the policy that reads them."""
 
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from core.settings import Settings
 from tests.growth import grows_with_the_square
 
 POLICY = TTLPolicy()
+WORDINGS = tomllib.loads((Path(__file__).parent / "wordings.toml").read_text(encoding="utf-8"))
 
 
 def class_of(prompt: str) -> str:
@@ -484,3 +487,13 @@ def test_settings_bring_classes_and_rules(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("ENCORE_TTL_RULES", '[{"name": "shop", "ttl_class": "catalogue", "words": ["sku"]}]')
     decision = ttl_policy(Settings()).explain("Which SKU is it?")
     assert (decision.ttl_class, decision.rule, decision.seconds) == ("catalogue", "shop", 600)
+
+
+@pytest.mark.parametrize("wordings", WORDINGS["general"], ids=lambda wordings: wordings[0])
+def test_how_something_is_done_is_everybodys_in_whatever_words(wordings: list[str]) -> None:
+    assert {wording: POLICY.explain(wording).personal for wording in wordings} == dict.fromkeys(wordings, False)
+
+
+@pytest.mark.parametrize("wordings", WORDINGS["personal"], ids=lambda wordings: wordings[0])
+def test_what_somebody_has_is_nobody_elses_in_whatever_words(wordings: list[str]) -> None:
+    assert {wording: POLICY.explain(wording).personal for wording in wordings} == dict.fromkeys(wordings, True)

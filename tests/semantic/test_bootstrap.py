@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -195,6 +197,72 @@ def test_without_a_yes_the_provider_answers(start, redis_url, namespace, openai_
     assert answer.similarity is None, "which is not the one that was served"
 
 
+def is_judge(request) -> bool:
+    return request.body["model"] == "gpt-4o-mini"
+
+
+def chat(services, question: str, *earlier: str, **controls):
+    """An answer to a question after others, which the user and the assistant said in turn."""
+    roles = ("user", "assistant")
+    messages = [{"role": roles[place % 2], "content": text} for place, text in enumerate(earlier)]
+    messages.append({"role": "user", "content": question})
+    request = ChatRequest.from_openai(model="gpt-4o", messages=messages)
+    return services.cache.complete(request, Controls(**controls))
+
+
+@pytest.fixture
+def judging(start, redis_url, namespace, openai_server):
+    return start(
+        redis_url=redis_url,
+        namespace=namespace,
+        semantic="judge",
+        semantic_grey=0.4,
+        judge_model="gpt-4o-mini",
+        judge_deadline_seconds=10,
+        openai_base_url=openai_server.url,
+        openai_api_key="sk-test",
+    )
+
+
+WORDINGS = ("How do I reset my password?", "How do I reset a password?", "Please, how do I reset the password?")
+THIRD = "How might I reset my own password?"
+
+
+def test_three_stored_answers_are_judged_in_one_call_and_the_one_that_is_named_is_served(judging, openai_server):
+    stored = [chat(judging, wording, no_cache=True) for wording in WORDINGS]
+    openai_server.always(verdict(2, different=[1]), when=is_judge)
+    answer = chat(judging, THIRD)
+    [asked] = [request for request in openai_server.requests if is_judge(request)]
+    shown = re.findall(r"stored question (\d)>\n(.*)\n", asked.question)
+    assert sorted(json.loads(text) for _, text in shown) == sorted(WORDINGS)
+    second = json.loads(next(text for number, text in shown if number == "2"))
+    assert answer.key == stored[WORDINGS.index(second)].key
+    judging.evidence.flush()
+    labels = [pair.judge_label for pair in judging.evidence.pairs(judging.settings.namespace) if pair.question == THIRD]
+    assert sorted(labels, key=str) == [False, None, True], "of the third nothing was said"
+
+
+def test_what_came_before_is_shown_to_the_judge(judging, openai_server):
+    earlier = ("Do you sell kettles?", "Yes, the Aqua and the Blu.")
+    stored = chat(judging, "How much is the second one?", *earlier)
+    openai_server.always(verdict(True), when=is_judge)
+    assert chat(judging, "What does the second one cost?", *earlier).key == stored.key
+    asked = openai_server.requests[-1].question
+    assert '["user: Do you sell kettles?", "assistant: Yes, the Aqua and the Blu."]' in asked
+
+
+def test_an_answer_that_is_not_shown_to_the_judge_says_so_and_costs_no_call(judging, openai_server):
+    openai_server.next(Behaviour(content="A very long answer. " * 1000))
+    ask(judging)
+    answer = ask(judging, PARAPHRASE)
+    assert (answer.outcome.kind, answer.outcome.reason) == ("miss", "judge-not-shown")
+    assert not any(map(is_judge, openai_server.requests))
+    assert judging.metrics.totals().events["judge_not_shown"] == 1
+    judging.evidence.flush()
+    report = judging.evidence.report(judging.settings.namespace)
+    assert (report.labels, report.judging.rulings) == (0, {"not-shown": 1})
+
+
 def test_the_demo_model_judges_for_the_demo(start):
     services = start(semantic="judge", judge_model="encore-demo-small", judge_deadline_seconds=30)
     request = ChatRequest.from_openai(
@@ -356,7 +424,7 @@ def test_rows_that_lead_nowhere_go_away_for_all(start, redis_url, namespace):
     options = {"redis_url": redis_url, "namespace": namespace, "provider": CountingProvider()}
     first = start(**options)
     ask(first)
-    first.redis.delete(*first.redis.keys(f"encore:3:{{{namespace}:0}}:e:*"))
+    first.redis.delete(*first.redis.keys(f"encore:4:{{{namespace}:0}}:e:*"))
     assert ask(first, PARAPHRASE).outcome.kind == "miss"
     later = start(**options)
     later.semantic.warm([namespace])

@@ -149,6 +149,17 @@ def test_a_threshold_is_published_listed_and_rolled_back(terminal, judged, names
     assert actions == ["threshold.rolled-back", "threshold.published"]
 
 
+def test_where_judging_begins_is_fixed_and_handed_back_to_evidence(terminal, judged, namespace):
+    assert "Judged from 0.700 on, which stays: " in terminal.run("calibrate")
+    assert "judged from 0.600, set by hand" in terminal.run("calibrate", "publish", "--grey", "0.6")
+    assert "Judged from 0.600 on, set by hand: " in terminal.run("calibrate")
+    assert terminal.data("calibrate", "publish")["threshold"]["grey_fixed"], "as it was"
+    handed_back = terminal.data("calibrate", "publish", "--grey-by-evidence")["threshold"]
+    assert (handed_back["grey"], handed_back["grey_fixed"]) == (0.6, False)
+    both = terminal.run("calibrate", "publish", "--grey", "0.6", "--grey-by-evidence", status=2)
+    assert "--grey or --grey-by-evidence" in both
+
+
 def test_mode_serve_takes_a_threshold(terminal):
     assert "--threshold" in terminal.run("calibrate", "publish", "--mode", "serve", status=2)
 

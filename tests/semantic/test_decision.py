@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from core.models import SemanticMode
@@ -21,6 +22,7 @@ from core.semantic.decision import (
     Serve,
     bounds,
     decide,
+    neighbour,
     neighbours,
     overtaken,
 )
@@ -102,6 +104,20 @@ def rulings(*words: str, places: Iterable[int] | None = None) -> dict[int, Judge
 )
 def test_the_next_step(entries, words, step):
     assert decide(found(*entries), rulings(*words)) == step
+
+
+def test_a_doubt_takes_a_judge_however_near_and_never_when_far():
+    doubtful = [
+        msgspec.structs.replace(near(cosine), objection=Objection("remainder", "", judgeable=True))
+        for cosine in (SERVED, FAR)
+    ]
+    candidates = found(*doubtful, limits=msgspec.structs.replace(JUDGING, is_judged=True))
+    assert [candidates.needs_judge(one) for one in doubtful] == [True, False]
+    assert decide(candidates, ()) == Ask(place=0)
+    assert decide(candidates, rulings("yes")) == Serve(place=0)
+    assert neighbour(doubtful[0]).guard == "remainder", "a threshold alone would not serve it"
+    unjudged = found(*doubtful, limits=PLAIN)
+    assert decide(unjudged, ()) == Miss(reason="guard-remainder", looked_at=2)
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,35 @@ def test_what_a_guard_refuses_is_not_shown_to_the_judge(setup):
     assert setup.judge.asked == []
 
 
+LONG = (
+    "List the risks.\n\n"
+    + "We sold more bicycles than we had planned in January, but two dealers closed their shops. " * 2
+)
+OTHER_ORDER = LONG.replace("List the risks", "Translate the text")
+
+
+def test_what_is_left_of_long_prompts_is_left_to_the_judge_however_near(setup):
+    setup.use(SemanticMode.JUDGE, serve=0.8)
+    setup.ask(LONG)
+    assert str(setup.ask("Please: " + LONG).outcome) == "hit (semantic)"
+    assert setup.judge.asked == []
+    setup.judge.word = "no"
+    assert setup.ask(OTHER_ORDER).outcome.reason == "judge-no"
+    assert setup.judge.asked == [(OTHER_ORDER, LONG)]
+    assert setup.seen[-1].neighbours[0].guard == "remainder"
+
+
+def test_without_a_judge_what_is_left_of_long_prompts_refuses(setup):
+    setup.use(SemanticMode.SERVE, serve=0.8)
+    setup.ask(LONG)
+    assert setup.ask(OTHER_ORDER).outcome.reason == "guard-remainder"
+    assert setup.judge.asked == []
+    keyed = setup.cache.identify(setup.request(OTHER_ORDER), Controls()).keyed
+    nearest = setup.semantic.explain(setup.store, setup.cache.slot, keyed.identity, setup.clock())
+    reason = next(one.reason for one in nearest if one.prompt == LONG)
+    assert reason.startswith("only one says translate (where one says “Translate the text”")
+
+
 def test_an_invalidation_hides_a_judged_alias_by_either_wording(setup):
     setup.use(SemanticMode.JUDGE, serve=0.999)
     setup.ask()

@@ -135,7 +135,7 @@ def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
         clock,
         namespace,
     )
-    world.operator._durability._pause = world.time_passes
+    world.operator.durability._pause = world.time_passes
     yield world
     for store in stores:
         store.close()
@@ -191,7 +191,7 @@ def test_an_invalidation_is_acknowledged_when_no_process_serves_copies_any_more(
         assert world.here.serves_copy(), "else nothing would have to be waited for"
         world.time_passes(seconds)
 
-    world.operator._durability._pause = pause
+    world.operator.durability._pause = pause
     world.operator.invalidate(Criteria(model="gpt-4o"), actor="test")
     assert len(moments) == 1
     assert SECONDS < moments[0] < SECONDS + 0.1
@@ -267,7 +267,7 @@ def test_an_operator_who_knows_of_copies_waits_for_those_of_a_record_that_was_lo
 
 def test_without_copies_nothing_is_waited_for(world: World, namespace: str):
     Process(world.store, namespace, world.clock, l1_seconds=0).ask()
-    world.operator._durability._pause = pytest.fail
+    world.operator.durability._pause = pytest.fail
     world.operator.invalidate(Criteria(all=True), actor="test")
 
 
@@ -277,12 +277,12 @@ def test_a_repeated_request_waits_like_the_first_one(world: World):
 
     def pause(seconds: float) -> None:
         # The first one is still waiting when the second comes.
-        world.operator._durability._pause = world.time_passes
+        world.operator.durability._pause = world.time_passes
         world.operator.invalidate(criteria, actor="test", request_id="twice")
         assert not world.here.serves_copy()
         assert world.here.counts.all[-1].reason == "invalidated"
 
-    world.operator._durability._pause = pause
+    world.operator.durability._pause = pause
     world.operator.invalidate(criteria, actor="test", request_id="twice")
     assert world.record().active == 1
 

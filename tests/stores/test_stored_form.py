@@ -24,7 +24,7 @@ from tests.conftest import RedisFactory
 from tests.data.make_store_fixture import DUMP, EXPECTED, Absent, answers, fill, look, restore, services
 from tests.samples import Clock
 
-ENTRY = re.compile(rb"encore:3:\{[^}]+\}:e:[0-9a-f]{64}")
+ENTRY = re.compile(rb"encore:4:\{[^}]+\}:e:[0-9a-f]{64}")
 CHANGING = (re.compile(rb"(?<=:)\d{4,}$"), re.compile(rb"(?<=:sent:).*$"), re.compile(rb"(?<=^encore:repeated:).*$"))
 """What is different in names each time: where time is, and who counted."""
 

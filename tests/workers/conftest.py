@@ -93,7 +93,7 @@ class Installation:
 
     def entries(self, namespace: str) -> int:
         assert self.services.redis is not None
-        return sum(1 for _ in self.services.redis.scan_iter(f"encore:3:{{{namespace}:0}}:e:*", count=1000))
+        return sum(1 for _ in self.services.redis.scan_iter(f"encore:4:{{{namespace}:0}}:e:*", count=1000))
 
 
 @pytest.fixture

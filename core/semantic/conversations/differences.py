@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from ..guards.checks import Guard, check
+from ..guards import Guard, check
+from ..guards.spoken import spoken
 from .completion import Completed
 from .reading import Reading
 
@@ -32,6 +33,15 @@ def difference(ours: Completed, theirs: Completed) -> Difference | None:
         for one, other in ((ours, theirs), (theirs, ours)):
             if found := rule(one, other):
                 return found
+    return None
+
+
+def _language(one: Completed, other: Completed) -> Difference | None:
+    ours, theirs = (
+        spoken(" ".join(reading.text for reading in (*side.context, side.message))) for side in (one, other)
+    )
+    if ours.name and theirs.name and ours != theirs:
+        return Difference("language", f"one is in {ours.name}, the other in {theirs.name}")
     return None
 
 
@@ -223,4 +233,7 @@ def _checked(one: Completed, other: Completed, *, is_whole: bool) -> Iterator[Di
             yield Difference(str(verdict.guard), verdict.reason)
 
 
-_RULES: Final = (_answer, _replies, _standing, _numbers, _names, _persons, _referents, _topics, _surroundings, _guards)
+_RULES: Final = (
+    *(_language, _answer, _replies, _standing, _numbers, _names, _persons, _referents, _topics, _surroundings),
+    _guards,
+)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final
 
+from ..guards.data import codes
 from ..guards.wording import Wording, wording_of
 from .references import WORD, References, begins, phrases_in, references_of
 from .turns import sentences
 
 _FEW: Final = 2
 """So many words that carry matter, or fewer, hardly ever say all that is asked."""
+_DEFAULT: Final = "en"
+"""As whose text a message is read of which the guards do not know the language."""
 _SHORT: Final = 5
 """Words of a message that may be a name and nothing else."""
 _RICH: Final = 5
@@ -38,13 +41,14 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.wording: Wording = wording_of(text)
+        self.spelt = tuple(WORD.findall(text.casefold().replace("’", "'")))
+        self.references = references_of(self.spelt)
+        code = self.references.code if self.references is not None else ""
+        self.wording: Wording = wording_of(text, code if code in _guarded() else _DEFAULT)
         tokens = [token for token in self.wording.tokens if token.raw[:1].isalnum()]
         self.raws = tuple(token.raw for token in tokens)
         self.words = tuple(token.word for token in tokens)
         self.stems_in_order = tuple(map(self.wording.language.stem, self.words))
-        self.spelt = tuple(WORD.findall(text.casefold().replace("’", "'")))
-        self.references = references_of(self.words)
 
     @cached_property
     def matter(self) -> tuple[Matter, ...]:
@@ -266,6 +270,12 @@ class Reading:
         if any(word in known.wants for word in words[1:4]):
             return False
         return not known.states or any(word in known.states for word in words[:5])
+
+
+@cache
+def _guarded() -> frozenset[str]:
+    """The languages that the guards know."""
+    return frozenset(codes())
 
 
 def _small(known: References) -> frozenset[str]:

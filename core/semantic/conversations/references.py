@@ -19,6 +19,7 @@ _LONGEST: Final = 4
 class References(msgspec.Struct, frozen=True, kw_only=True):
     """The lists of one language, as `references.toml` explains them."""
 
+    code: str
     little: frozenset[str]
     pointers: frozenset[str]
     persons: frozenset[str]
@@ -49,6 +50,7 @@ def languages() -> dict[str, References]:
     data = tomllib.loads((Path(__file__).parent / "references.toml").read_text(encoding="utf-8"))
     return {
         code: References(
+            code=code,
             ordinals=tuple(lists.pop("ordinals").split()),
             last=lists.pop("last"),
             **{name: frozenset(word.replace("_", " ") for word in text.split()) for name, text in lists.items()},

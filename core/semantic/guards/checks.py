@@ -15,7 +15,11 @@ from enum import StrEnum
 from functools import cached_property
 
 from .contrasts import Contrasts, contrasts_of
+from .spoken import Spoken, spoken
 from .wording import Part, Wording, wording_of
+
+_DEFAULT = "en"
+"""Whose words are looked at in texts whose language has no file."""
 
 MAX_WORDS = 16
 """Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
@@ -42,6 +46,10 @@ class Guard(StrEnum):
     NAMES = "names"
     IDENTIFIERS = "identifiers"
     ORDER = "order"
+    LANGUAGE = "language"
+    WORDS = "words"
+    REMAINDER = "remainder"
+    """What is left of two long texts: see `remainder`."""
 
 
 DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
@@ -52,18 +60,21 @@ DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
 class GuardVerdict:
     """Whether a guard lets the texts stand for each other. `guard` None: all enabled guards passed.
 
-    `reason` quotes words of the texts: for the operator's screen, never for logs and metrics.
+    `judgeable`: it does not pass, but a judge's yes may still serve one for the other. `reason` quotes words of the
+    texts: for the operator's screen, never for logs and metrics.
     """
 
     passed: bool
     guard: Guard | None
     reason: str
+    judgeable: bool = False
 
 
 class _Pair:
     """Two texts beside each other, with what the dictionary finds in them."""
 
-    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts | None) -> None:
+    def __init__(self, a: Wording, b: Wording, contrasts: Contrasts | None, languages: tuple[Spoken, Spoken]) -> None:
+        self.languages = languages
         self.a = a
         self.b = b
         self.language = a.language
@@ -82,12 +93,20 @@ def check(
     *,
     enabled: Collection[Guard] = DEFAULT_GUARDS,
     contrasts: Contrasts | None = None,
+    languages: tuple[Spoken, Spoken] | None = None,
 ) -> GuardVerdict:
-    """The first refusal of an enabled guard, or a verdict that all passed. Symmetric in the two texts."""
-    for verdict in _verdicts(question, stored, [guard for guard in Guard if guard in enabled], contrasts):
+    """The first refusal of an enabled guard, else the first that a judge may lift, else a verdict that all passed.
+
+    Symmetric in the two texts. `languages`: theirs, where more than these texts is known.
+    """
+    doubt = None
+    enabled_in_order = [guard for guard in Guard if guard in enabled]
+    for verdict in _verdicts(question, stored, enabled_in_order, contrasts, languages):
         if not verdict.passed:
-            return verdict
-    return GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
+            if not verdict.judgeable:
+                return verdict
+            doubt = doubt or verdict
+    return doubt or GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
 
 
 def check_each(question: str, stored: str, *, contrasts: Contrasts | None = None) -> tuple[GuardVerdict, ...]:
@@ -96,17 +115,35 @@ def check_each(question: str, stored: str, *, contrasts: Contrasts | None = None
 
 
 def _verdicts(
-    question: str, stored: str, guards: Sequence[Guard], contrasts: Contrasts | None
+    question: str,
+    stored: str,
+    guards: Sequence[Guard],
+    contrasts: Contrasts | None,
+    languages: tuple[Spoken, Spoken] | None = None,
 ) -> Iterator[GuardVerdict]:
     if too_long := _too_long(question, stored):
         for guard in guards:
             is_met = guard is Guard.LENGTH
             yield GuardVerdict(passed=not is_met, guard=guard, reason=too_long if is_met else "not compared: too long")
         return
-    pair = _Pair(wording_of(question), wording_of(stored), contrasts)
+    pair = _pair(question, stored, contrasts, languages or (spoken(question), spoken(stored)))
     for guard in guards:
-        refusal = _GUARDS[guard](pair)
-        yield GuardVerdict(passed=not refusal, guard=guard, reason=refusal or "no difference seen")
+        if guard in _DOUBTS:
+            reason, judgeable = _DOUBTS[guard](pair)
+        else:
+            reason, judgeable = _GUARDS[guard](pair), False
+        yield GuardVerdict(
+            passed=not reason, guard=guard, reason=reason or "no difference seen", judgeable=bool(reason) and judgeable
+        )
+
+
+def _pair(question: str, stored: str, contrasts: Contrasts | None, languages: tuple[Spoken, Spoken]) -> _Pair:
+    """The two texts as one language has them: their own, or what the guards know best where it has no file."""
+    ours, theirs = languages
+    code = ours.code or theirs.code or _DEFAULT
+    return _Pair(
+        wording_of(question, ours.code or code), wording_of(stored, theirs.code or code), contrasts, (ours, theirs)
+    )
 
 
 def _too_long(*texts: str) -> str:
@@ -311,6 +348,31 @@ def _order(pair: _Pair) -> str:
     return "the same words in another order" if ours != theirs and sorted(ours) == sorted(theirs) else ""
 
 
+def _language(pair: _Pair) -> tuple[str, bool]:
+    """Texts in two languages never answer each other; who serves without a judge must know the language."""
+    ours, theirs = pair.languages
+    if ours.name and theirs.name and ours != theirs:
+        return f"one is in {ours.name}, the other in {theirs.name}", False
+    if (ours.code and theirs.code) or pair.a.text.split() == pair.b.text.split():
+        return "", True
+    name = ours.name if ours == theirs else ""
+    return (f"the guards do not know {name}" if name else "only names, code or numbers: no language can be told"), True
+
+
+def _words(pair: _Pair) -> tuple[str, bool]:
+    """Where it is not measured how much a cosine may overlook, nothing but what the file calls the same may differ."""
+    if pair.language.data.is_open or not pair.languages[0].code or pair.a.meaning == pair.b.meaning:
+        return "", True
+    ours, theirs = Counter(pair.a.meaning), Counter(pair.b.meaning)
+    only_ours, only_theirs = min(ours - theirs, default=""), min(theirs - ours, default="")
+    if not only_ours and not only_theirs:
+        return "the same words in another order", True
+    return f"only one says it: {only_ours or 'nothing'} and {only_theirs or 'nothing'}", True
+
+
+_DOUBTS: dict[Guard, Callable[[_Pair], tuple[str, bool]]] = {Guard.LANGUAGE: _language, Guard.WORDS: _words}
+"""Guards that may leave it to a judge: each returns why, "" for nothing, and whether a judge may say."""
+
 _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.LENGTH: lambda pair: "",  # looked at before the texts are taken apart
     Guard.CONTRAST: _contrast,
@@ -321,4 +383,5 @@ _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.NAMES: _names,
     Guard.IDENTIFIERS: _identifiers,
     Guard.ORDER: _order,
+    Guard.REMAINDER: lambda pair: "",  # looks at two texts before they are a pair
 }

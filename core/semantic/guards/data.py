@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from .letters import fold_letters
+
 _FOLDER = Path(__file__).parent / "languages"
 
 
@@ -18,6 +20,10 @@ class _Part(msgspec.Struct, frozen=True):
 class TokenData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a written word is taken apart."""
 
+    decimal: Literal[".", ","] = "."
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    whole: str = ""
     signs: dict[str, str] = {}
     halves_of_day: dict[str, str] = {}
     contractions: str = ""
@@ -43,8 +49,10 @@ class NumberData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     words: str = ""
     scales: str = ""
     conjunction: str = msgspec.field(name="and", default="")
+    joins: Literal["hundreds", "tens", "units"] = "hundreds"
     loose: str = ""
     idle: tuple[str, ...] = ()
+    composed: tuple[str, ...] = ()
     operators: dict[str, str] = {}
 
 
@@ -53,6 +61,8 @@ class NegationData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     of_next: tuple[str, ...] = ()
     whole: str = ""
+    once: bool = False
+    inside: str = ""
     idle: tuple[str, ...] = ()
     prefixes: str = ""
 
@@ -60,6 +70,7 @@ class NegationData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class RoleData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words that say what part another word plays."""
 
+    follow: bool = False
     markers: str = ""
     coordinators: str = ""
     opposite: str = ""
@@ -80,10 +91,21 @@ class ContrastData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     particles: dict[str, str] = {}
 
 
+class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Phrases by which two texts may differ and still ask the same."""
+
+    nothing: str = ""
+    same: str = ""
+
+
 class Examples(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pairs of texts, each `one | the other`. `guard`: which refuses them; empty where all guards pass."""
+    """Pairs of texts, each `one | the other`. `guard`: which refuses them; empty where all guards pass.
+
+    `judged`: no guard refuses them for good, and only a judge's yes may serve them.
+    """
 
     guard: str = ""
+    judged: bool = False
     pairs: tuple[str, ...]
 
     def texts(self) -> list[tuple[str, str]]:
@@ -100,6 +122,9 @@ class LanguageData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     name: str
     is_open: bool = False
+    script: Literal["latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul"] = "latin"
+    is_spaced: bool = True
+    letters: str = ""
     capitals: Literal["names", "nouns"] = "names"
     lists: dict[str, str] = {}
     tokens: TokenData = TokenData()
@@ -110,6 +135,7 @@ class LanguageData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     roles: RoleData = RoleData()
     names: NameData = NameData()
     contrasts: ContrastData = ContrastData()
+    meaning: MeaningData = MeaningData()
     examples: tuple[Examples, ...] = ()
 
 
@@ -119,7 +145,7 @@ def read(code: str) -> LanguageData:
     Raises FileNotFoundError, msgspec.ValidationError or tomllib.TOMLDecodeError.
     """
     text = (_FOLDER / f"{code}.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), LanguageData)
+    return msgspec.convert(tomllib.loads(fold_letters(text)), LanguageData)
 
 
 def codes() -> tuple[str, ...]:

@@ -2,72 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 from .language import Language
 from .tokens import Token
 
 _ROMAN = {"II": 2, "III": 3, "IV": 4, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "XI": 11, "XII": 12, "XIII": 13, "XIV": 14}
+_PLAIN = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
+_THOUSAND: Final = 1000
+_LONG_TENS: Final = (60, 80)
+"""Tens that go on to nineteen: soixante-dix, quatre-vingt-onze."""
 
 
-def numbers_in(tokens: tuple[Token, ...], language: Language) -> Iterator[str]:
-    """Every number in plain form, and arithmetic signs beside them. A `?` at the end: may be a pronoun or an adverb."""
+class Number(NamedTuple):
+    """A number or an arithmetic sign in plain form, and the places of its words. A `?` at the end: may be a pronoun."""
+
+    plain: str
+    start: int
+    end: int
+
+
+def numbers_in(tokens: Sequence[Token], language: Language) -> Iterator[Number]:
+    """Every number of a text, and arithmetic signs beside numbers."""
     idle = {place for match in language.idle_numbers.find([token.word for token in tokens]) for place in match.places}
     position = 0
     while position < len(tokens):
         token = tokens[position]
+        plain, after = "", position + 1
         if token.word[-1:].isdigit():
-            yield token.word
+            plain, after = _with_scales(tokens, position, language)
         elif token.raw in _ROMAN:
-            yield str(_ROMAN[token.raw])
-        elif position not in idle and _starts_number(tokens, position, language):
+            plain = str(_ROMAN[token.raw])
+        elif position not in idle and (token.word in language.numbers or token.word in language.scales):
             value, after = _spoken_number(tokens, position, language)
-            alone = after == position + 1 and token.word in language.loose_numbers
-            yield f"{value}?" if alone else str(value)
-            position = after
-            continue
-        elif sign := _operator(tokens, position, language):
-            yield sign
-        position += 1
+            is_loose = after == position + 1 and token.word in language.loose_numbers
+            plain = f"{value}?" if is_loose else str(value)
+        else:
+            plain = _operator(tokens, position, language)
+        if plain:
+            yield Number(plain, position, after)
+        position = after
 
 
-def _starts_number(tokens: tuple[Token, ...], position: int, language: Language) -> bool:
-    word = tokens[position].word
-    if word in language.scales:
-        return not (position and tokens[position - 1].word[-1:].isdigit())
-    return word in language.numbers
+def _with_scales(tokens: Sequence[Token], position: int, language: Language) -> tuple[str, int]:
+    """Digits, and the words behind them that multiply: 3 million is 3000000."""
+    plain, after = tokens[position].word, position + 1
+    while after < len(tokens) and (scale := language.scales.get(tokens[after].word)) and _PLAIN.fullmatch(plain):
+        plain, after = f"{Decimal(plain) * scale:f}", after + 1
+    if after > position + 1 and "." in plain:
+        plain = plain.rstrip("0").removesuffix(".")
+    return plain, after
 
 
-def _spoken_number(tokens: tuple[Token, ...], position: int, language: Language) -> tuple[int, int]:
+def _spoken_number(tokens: Sequence[Token], position: int, language: Language) -> tuple[int, int]:
     """The value of the number words from here, and the position after them: `two hundred and five` is 205."""
     numbers, scales = language.numbers, language.scales
-    total = current = 0
+    total = section = pending = 0  # thousands and more, hundreds, what is below them
     start = position
     while position < len(tokens):
         word = tokens[position].word
-        if word == language.data.numbers.conjunction and position > start and (current or total):
-            following = tokens[position + 1].word if position + 1 < len(tokens) else ""
-            if following not in numbers or not (current >= 100 or total):
+        if position > start and word == language.data.numbers.conjunction:
+            following = numbers.get(tokens[position + 1].word) if position + 1 < len(tokens) else None
+            if following is None or not _joins(language, total + section, pending, following):
                 break
-        elif word in scales:
-            scale = scales[word]
-            if scale == 100:
-                current = max(current, 1) * 100
+        elif (scale := scales.get(word)) is not None:
+            if scale < _THOUSAND:
+                section, pending = section + max(pending, 1) * scale, 0
+            elif 0 < total < scale:
+                total, section, pending = (total + section + pending) * scale, 0, 0
             else:
-                total, current = total + max(current, 1) * scale, 0
-        elif word in numbers:
-            value = numbers[word]
-            room = value < 10 if current % 100 >= 20 and current % 10 == 0 else current % 100 == 0
-            if position > start and not (room and (current or total)):
+                total, section, pending = total + max(section + pending, 1) * scale, 0, 0
+        elif (value := numbers.get(word)) is not None:
+            if position > start and not _has_room(pending, value, tokens[position - 1].word, language):
                 break
-            current += value
+            pending += value
         else:
             break
         position += 1
-    return total + current, position
+    return total + section + pending, position
 
 
-def _operator(tokens: tuple[Token, ...], position: int, language: Language) -> str:
+def _joins(language: Language, above: int, pending: int, following: int) -> bool:
+    """Whether an `and` stands inside a number: after hundreds, after tens, or between units and tens."""
+    match language.data.numbers.joins:
+        case "tens":
+            return bool(above and not pending) or (pending >= 20 and pending % 10 == 0 and following < 20)
+        case "units":
+            return bool(above) or (0 < pending < 10 and following >= 20)
+        case _:
+            return bool(above) and (not pending or pending % 10 == 0)
+
+
+def _has_room(pending: int, value: int, before: str, language: Language) -> bool:
+    if not pending:
+        return True
+    if before == language.data.numbers.conjunction and pending < 10:
+        return value >= 20
+    return pending % 10 == 0 and pending >= 20 and (value < 10 or (pending in _LONG_TENS and value < 20))
+
+
+def _operator(tokens: Sequence[Token], position: int, language: Language) -> str:
     """The arithmetic sign at this position, when numbers stand beside it; "" otherwise."""
     word = tokens[position].word
     operators = language.data.numbers.operators

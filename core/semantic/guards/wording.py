@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from .language import Language, language
-from .numbers import numbers_in
+from .numbers import Number, numbers_in
 from .tokens import Token, tokenize
 
 _IDENTIFIER = re.compile(
@@ -26,12 +26,12 @@ _IDENTIFIER = re.compile(
     re.VERBOSE,
 )
 _NUMERONYM = re.compile(r"\b([a-z])(\d{1,2})([a-z])\b")
+_SILENT = frozenset({",", "/", "'s"})
 _REACH = 6
 """Words after a `not` among which is what it negates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A word that carries matter: its stem, the preposition right before it, whether and/or stands before it."""
 
     stem: str
@@ -42,16 +42,18 @@ class Part:
 class Wording:
     """A text as the guards see it. `wording_of` builds it and remembers recent ones."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, language: Language) -> None:
         self.text = text
-        self.language = language("en")
+        self.language = language
         self.tokens = tokenize(text, self.language)
         self.words = tuple(token.word for token in self.tokens)
 
     @cached_property
     def word_count(self) -> int:
-        """Words between white space, as a person counts them."""
-        return len(self.text.split())
+        """Words between white space, as a person counts them; two letters are one where there is none."""
+        if self.language.data.is_spaced:
+            return len(self.text.split())
+        return len(self.text.split()) + len(self.text) // 2
 
     @cached_property
     def word_set(self) -> frozenset[str]:
@@ -64,9 +66,21 @@ class Wording:
         return frozenset(self.language.stem(word) for word in self.words)
 
     @cached_property
+    def counted(self) -> tuple[Number, ...]:
+        """Every number, and arithmetic signs, with their places."""
+        return tuple(numbers_in(self.tokens, self.language))
+
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """Every number in plain form, and arithmetic signs. A `?` at the end: may be a pronoun or an adverb."""
-        return tuple(numbers_in(self.tokens, self.language))
+        return tuple(number.plain for number in self.counted)
+
+    @cached_property
+    def meaning(self) -> tuple[str, ...]:
+        """The words in order, without those that the language's file says carry nothing; one word for what means the
+        same, the stem of any other.
+        """
+        return tuple(_meaning(self))
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -108,9 +122,35 @@ class Wording:
 
 
 @lru_cache(maxsize=4096)
-def wording_of(text: str) -> Wording:
-    """The wording of a text; recent ones are kept, since a stored question is a candidate again and again."""
-    return Wording(text)
+def wording_of(text: str, code: str) -> Wording:
+    """The wording of a text in a language, by its file's name; recent ones are kept, since a stored question is a
+    candidate again and again.
+    """
+    return Wording(text, language(code))
+
+
+def _meaning(text: Wording) -> Iterator[str]:
+    words, language = text.words, text.language
+    numbers = {number.start: number for number in text.counted}
+    place = 0
+    while place < len(words):
+        for size in range(min(language.longest_phrase, len(words) - place), 0, -1):
+            phrase = words[place : place + size]
+            if phrase in language.nothing or phrase in language.same:
+                break
+        else:
+            phrase = ()
+        if phrase:
+            if phrase in language.same:
+                yield language.same[phrase]
+            place += len(phrase)
+        elif number := numbers.get(place):
+            yield number.plain.removesuffix("?")
+            place = number.end
+        else:
+            if words[place] not in _SILENT:
+                yield language.stem(words[place])
+            place += 1
 
 
 def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
@@ -122,24 +162,31 @@ def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
         if index in naming:
             after = words[index + 1 : index + 1 + _REACH]
             yield language.stem(next((later for later in after if later not in language.passed_over), ""))
-        elif word in language.negating:
+        elif word in language.negating or any(part in word for part in language.negating_inside):
             yield ""
+            if language.data.negation.once:
+                return
 
 
-def _parts(tokens: tuple[Token, ...], language: Language) -> Iterator[Part]:
+def _parts(tokens: tuple[Token, ...], language: Language) -> list[Part]:
+    parts: list[Part] = []
     marker, coordinated = "", False
     for position, token in enumerate(tokens):
         word = token.word
         if word in language.markers:
-            marker = language.markers[word]
+            if not language.data.roles.follow:
+                marker = language.markers[word]
+            elif parts and not parts[-1].marker:
+                parts[-1] = parts[-1]._replace(marker=language.markers[word])
         elif word in language.coordinators:
             marker, coordinated = "", True
         elif _is_matter(token, language):
             owns = position + 1 < len(tokens) and tokens[position + 1].word == "'s"
-            yield Part(language.stem(word), "'s" if owns else marker, coordinated)
+            parts.append(Part(language.stem(word), "'s" if owns else marker, coordinated))
             marker, coordinated = "", False
         elif word in language.unmarking:
             marker = ""
+    return parts
 
 
 def _is_matter(token: Token, language: Language) -> bool:
@@ -150,10 +197,13 @@ def _is_matter(token: Token, language: Language) -> bool:
 
 def _names(tokens: tuple[Token, ...], language: Language) -> Iterator[str]:
     written = [token for token in tokens if token.raw[:1].isalpha()]
+    only_acronyms = language.data.capitals == "nouns"
     capitalised = [token for token in written if token.raw[0].isupper()]
     if len(capitalised) > 0.6 * len(written):
         return
     for token in capitalised:
         acronym = len(token.raw) > 1 and token.raw.isupper()
-        if token.raw not in ("I", "A") and token.word not in language.grammar and (acronym or not token.opens):
+        if not acronym and (token.opens or only_acronyms):
+            continue
+        if token.raw not in ("I", "A") and token.word not in language.grammar:
             yield token.word

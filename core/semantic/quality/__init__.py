@@ -2,6 +2,7 @@
 
 from .calibration import BUDGETS, CurvePoint, Proposal
 from .evidence import Evidence
+from .grey import Grey
 from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, FalseHits, ReplayPoint, WrongHit
@@ -14,6 +15,7 @@ __all__ = [
     "Evidence",
     "EvidenceReport",
     "FalseHits",
+    "Grey",
     "Pair",
     "Proposal",
     "Published",

@@ -24,18 +24,21 @@ from . import certification
 from . import report as reports
 from .archive import Archive
 from .calibration import GRID, CurvePoint
+from .grey import Grey, advised
 from .notes import Notes, operator_label, sample_of
 from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, ReplayPoint, WrongHit
 from .sample_queue import SampleQueue
-from .thresholds import Published, Threshold, ThresholdAction, Thresholds, check_expected
+from .thresholds import BY_ITSELF, Published, Threshold, Thresholds, check_expected
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
 
 RECENT_SECONDS = 7 * 86_400
 """What counts as recent traffic, as far as nobody has published a threshold since."""
+GREY_SECONDS = 30 * 86_400
+"""How far back the calls to the judge go by which the cosine to judge from is set."""
 
 
 class Evidence:
@@ -201,7 +204,30 @@ class Evidence:
             merged(labels, lookups).values(),
             embedder=embedder,
             since=since,
+            grey=self._grey(namespace, labels, lookups),
         )
+
+    def _grey(self, namespace: str, labels: Sequence[PairRecord], lookups: Sequence[LookupRecord]) -> Grey | None:
+        in_force = self._thresholds.current(namespace)
+        return advised(lookups, labels, in_force, self._thresholds.configured_for(namespace).grey, self._budget)
+
+    def set_grey(self) -> list[Published]:
+        """Moves the cosine to judge from in every namespace whose evidence of the last month calls for it.
+
+        What an operator fixed stays. A step at a time; returns what was published.
+        """
+        since = self._clock() - GREY_SECONDS
+        published: list[Published | None] = []
+        for report in self.reports(since=since):
+            grey = report.grey
+            if grey is not None and grey.cosine != report.threshold.grey:
+                figures = {"calls": grey.calls, "hits": grey.hits, "checked": grey.checked, "wrong": grey.wrong}
+                published.append(
+                    self._thresholds.set_grey(
+                        report.namespace, grey.cosine, seen=report.threshold, note=grey.reason, evidence=figures
+                    )
+                )
+        return [one for one in published if one is not None]
 
     def replay(
         self, namespace: str, thresholds: Sequence[float] = GRID, *, since: float | None = None
@@ -270,7 +296,7 @@ class Evidence:
             return None
         since = self._clock() - RECENT_SECONDS
         versions = self._thresholds.versions(namespace)
-        by_people = (known.at for known in versions if known.act is not ThresholdAction.TIGHTENED)
+        by_people = (known.at for known in versions if known.act not in BY_ITSELF)
         labels = list(self._archive.labels(namespace, max(since, next(by_people, since))))
         tighter = certification.tighter(labels, seen.serve, self._budget)
         if tighter is None:

@@ -61,6 +61,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
                 labelled_by=judgement.judge,
                 mode=threshold.mode,
                 version=threshold.version,
+                guard=neighbour.guard,
                 first=place == first,
                 served=neighbour.served,
                 question=self._text(identity.prompt),

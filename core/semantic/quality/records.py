@@ -119,7 +119,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair with all its labels. A missing label is None; so are texts that are not kept."""
+    """A pair with all its labels. A missing label is None; so are texts that are not kept.
+
+    `judge_word` is what the judge said of a pair without a label, empty where it was not asked.
+    """
 
     id: str
     namespace: str
@@ -136,6 +139,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     version: int = 0
     judge_label: bool | None = None
+    judge_word: str = ""
     judge: str = ""
     judge_reason: str = ""
     operator_label: bool | None = None
@@ -227,6 +231,7 @@ def _unlabelled(lookup: LookupRecord, seen: Seen, *, first: bool) -> Pair:
         guard=seen.guard,
         first=first,
         served=seen.served,
+        judge_word=seen.ruling,
         question=lookup.question,
         stored=seen.stored,
         question_key=lookup.question_key,

@@ -25,6 +25,7 @@ from .calibration import (
     settled,
     upper_bound,
 )
+from .grey import Grey
 from .records import LookupRecord, Pair, PairRecord, Seen
 from .thresholds import Threshold
 
@@ -71,7 +72,8 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `at_threshold`: false hits per hit at the cosine served from, None where nothing is served unjudged. `still_needed`:
     by budget, how many more labels would prove it if none of them is an error. `agreement` compares the judge with
-    operators; its bound is on false hits per judged hit.
+    operators; its bound is on false hits per judged hit. `grey` is the cosine to judge from that it supports, None
+    where nothing is judged.
     """
 
     namespace: str
@@ -90,6 +92,7 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
     judging: Judging
     curve: tuple[CurvePoint, ...]
     proposals: tuple[Proposal, ...]
+    grey: Grey | None = None
 
     @property
     def false_hits(self) -> FalseHits | None:
@@ -141,6 +144,7 @@ def report(
     *,
     embedder: str,
     since: float | None,
+    grey: Grey | None,
 ) -> EvidenceReport:
     """The report on a namespace, from the records and lookups of that namespace and one embedder."""
     labels = fair_sample(records)
@@ -162,6 +166,7 @@ def report(
         judging=_judging(records, lookups),
         curve=tuple(curve(labels)),
         proposals=tuple(propose_threshold(labels, budget) for budget in BUDGETS),
+        grey=grey,
     )
 
 

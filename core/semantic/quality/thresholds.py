@@ -1,7 +1,8 @@
 """Thresholds per namespace: what is configured, what was published since, and every version of it.
 
 A publication is an act: it has an actor, a number, an audit record, and can be rolled back. Requests read a copy that
-is at most a second old, and only when they look for near questions. Nothing here loosens by itself.
+is at most a second old, and only when they look for near questions. By itself nothing is ever served unjudged that was
+not before.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ KEPT_VERSIONS = 100
 class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     """How a namespace looks up near questions. `grey` and `serve` are cosines.
 
-    From `serve` on an entry is served without a judge; None: none is. `version` says which publication, 0 being what
-    is configured.
+    From `serve` on an entry is served without a judge; None: none is. From `grey` on a judge is asked; evidence moves
+    it unless it is `grey_fixed`. `version` says which publication, 0 being what is configured.
     """
 
     mode: SemanticMode = SemanticMode.OFF
     grey: float = 0.70
     serve: float | None = 0.97
     version: int = 0
+    grey_fixed: bool = False
 
 
 class ThresholdAction(StrEnum):
@@ -43,6 +45,11 @@ class ThresholdAction(StrEnum):
     PUBLISHED = "published"
     ROLLED_BACK = "rolled-back"
     TIGHTENED = "tightened"
+    GREY_SET = "grey-set"
+
+
+BY_ITSELF = frozenset({ThresholdAction.TIGHTENED, ThresholdAction.GREY_SET})
+"""Acts of nobody: evidence called for them."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +95,10 @@ class Thresholds:
         self._conversations = conversations or Threshold(mode=SemanticMode.OFF, serve=None)
         self._clock = clock
         self._recent: RecentReads[Threshold] = RecentReads(monotonic)
+
+    def configured_for(self, namespace: str) -> Threshold:
+        """What is in force until something is published for a namespace, or for the conversations of one."""
+        return self._conversations if namespace.endswith(names.CONVERSATIONS) else self._configured
 
     def current(self, namespace: str) -> Threshold:
         """The threshold in force, at most COPY_SECONDS old. Raises StoreUnavailable."""
@@ -159,11 +170,35 @@ class Thresholds:
             return None
         mode = SemanticMode.JUDGE if serve is None else seen.mode
         tighter = msgspec.structs.replace(seen, mode=mode, serve=serve)
+        return self._by_itself(namespace, ThresholdAction.TIGHTENED, tighter, seen, note, evidence)
 
+    def set_grey(
+        self, namespace: str, grey: float, *, seen: Threshold, note: str, evidence: Mapping[str, Any] | None = None
+    ) -> Published | None:
+        """Moves the cosine to judge from, by itself.
+
+        Does nothing, and returns None, when another version than the one `seen` is in force by now, or when an operator
+        has fixed it.
+        """
+        if seen.grey_fixed or grey == seen.grey:
+            return None
+        moved = msgspec.structs.replace(seen, grey=grey)
+        _check(namespace, moved)
+        return self._by_itself(namespace, ThresholdAction.GREY_SET, moved, seen, note, evidence)
+
+    def _by_itself(
+        self,
+        namespace: str,
+        act: ThresholdAction,
+        threshold: Threshold,
+        seen: Threshold,
+        note: str,
+        evidence: Mapping[str, Any] | None,
+    ) -> Published | None:
         def next_version(versions: list[Published]) -> Published:
             if self._latest(namespace, versions) != seen:
                 raise _Overtaken
-            return self._version(versions, ThresholdAction.TIGHTENED, tighter, "encore", note)
+            return self._version(versions, act, threshold, "encore", note)
 
         try:
             return self._add(namespace, next_version, self.audit.by("encore", source="worker"), evidence)
@@ -208,7 +243,7 @@ class Thresholds:
         return added
 
     def _latest(self, namespace: str, versions: list[Published]) -> Threshold:
-        configured = self._conversations if namespace.endswith(names.CONVERSATIONS) else self._configured
+        configured = self.configured_for(namespace)
         if not versions:
             return configured
         latest = versions[-1]
@@ -230,7 +265,12 @@ def _versions(value: bytes) -> list[Published]:
 
 
 def _plain(threshold: Threshold) -> dict[str, Any]:
-    return {"mode": threshold.mode.value, "grey": threshold.grey, "serve": threshold.serve}
+    return {
+        "mode": threshold.mode.value,
+        "grey": threshold.grey,
+        "grey_fixed": threshold.grey_fixed,
+        "serve": threshold.serve,
+    }
 
 
 def check_expected(in_force: Threshold, version: int | None) -> None:

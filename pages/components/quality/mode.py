@@ -22,6 +22,7 @@ ACTS = {
     ThresholdAction.PUBLISHED: "published",
     ThresholdAction.ROLLED_BACK: "rolled back to",
     ThresholdAction.TIGHTENED: "tightened automatically",
+    ThresholdAction.GREY_SET: "judged from another cosine automatically",
 }
 
 
@@ -34,7 +35,8 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
             serve = "nothing served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
             st.badge(serve, icon=":material/bolt:", color="blue")
         if threshold.mode is SemanticMode.JUDGE:
-            st.badge(f"judged from {threshold.grey:.3f} on", icon=":material/gavel:", color="gray")
+            fixed = ", set by hand" if threshold.grey_fixed else ""
+            st.badge(f"judged from {threshold.grey:.3f} on{fixed}", icon=":material/gavel:", color="gray")
         latest = versions[0] if versions else None
         if latest is None:
             st.caption("as configured", width="content")
@@ -45,6 +47,11 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
             )
     if latest is not None and latest.act is ThresholdAction.TIGHTENED:
         st.warning(f"**Tightened automatically.** {literal(latest.note, 200)}", icon=":material/trending_up:")
+    if latest is not None and latest.act is ThresholdAction.GREY_SET:
+        st.info(
+            f"**Judged from {threshold.grey:.3f} on, set automatically.** {literal(latest.note, 300)}",
+            icon=":material/gavel:",
+        )
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):
             st.warning(problem, icon=":material/warning:")

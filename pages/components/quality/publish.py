@@ -84,7 +84,15 @@ def _proposal(view: EvidenceView, threshold: Threshold, proposal: Proposal, may:
 
 
 def _ask(change: Change) -> None:
-    for name in ("change-mode", "change-unjudged", "change-serve", "change-grey", "change-why", "change-typed"):
+    for name in (
+        "change-mode",
+        "change-unjudged",
+        "change-serve",
+        "change-fixed",
+        "change-grey",
+        "change-why",
+        "change-typed",
+    ):
         st.session_state.pop(name, None)
     actions.forget_last("threshold")
     st.session_state["threshold-change"] = change
@@ -157,7 +165,7 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     )
     mode = chosen or to.mode
     serve = to.serve
-    grey = to.grey
+    grey, is_fixed = to.grey, to.grey_fixed
     is_unjudged = mode is SemanticMode.SERVE
     if mode is SemanticMode.JUDGE and not is_of_conversations(change.namespace):
         is_unjudged = st.toggle(
@@ -167,22 +175,33 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     if is_unjudged:
         serve = st.number_input("Serve from", 0.5, 1.0, to.serve or 0.97, 0.005, "%.3f", key="change-serve")
     if mode is SemanticMode.JUDGE:
-        grey = st.number_input("Judge from", 0.3, 1.0, to.grey, 0.005, "%.3f", key="change-grey")
+        is_fixed = st.toggle(
+            "Fix the cosine to judge from",
+            value=to.grey_fixed,
+            key="change-fixed",
+            help="Else evidence moves it: lower where more calls pay, higher where they do not.",
+        )
+        if is_fixed:
+            grey = st.number_input("Judge from", 0.3, 1.0, to.grey, 0.005, "%.3f", key="change-grey")
+        elif serve is not None:
+            grey = min(grey, serve)
     elif serve is not None:
         grey = min(grey, serve)
     why = st.text_input("Why", change.why, max_chars=200, key="change-why", help="For the audit log. Quote no prompt.")
-    return Threshold(mode=mode, grey=grey, serve=serve, version=change.seen.version), why or ""
+    chosen_threshold = Threshold(mode=mode, grey=grey, serve=serve, version=change.seen.version, grey_fixed=is_fixed)
+    return chosen_threshold, why or ""
 
 
 def _same(one: Threshold, other: Threshold) -> bool:
-    return (one.mode, one.serve, one.grey) == (other.mode, other.serve, other.grey)
+    return msgspec.structs.replace(one, version=0) == msgspec.structs.replace(other, version=0)
 
 
 def _words(threshold: Threshold) -> str:
     if threshold.mode is SemanticMode.OFF:
         return "off"
     serve = "nothing is served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
-    judged = f", judged from {threshold.grey:.3f} on" if threshold.mode is SemanticMode.JUDGE else ""
+    fixed = " (set by hand)" if threshold.grey_fixed else ""
+    judged = f", judged from {threshold.grey:.3f} on{fixed}" if threshold.mode is SemanticMode.JUDGE else ""
     return f"{threshold.mode.value}, {serve}{judged}"
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.metrics import Hedging
 from core.models import SemanticMode
+from core.semantic import JUDGE_WORDS
 from core.semantic.quality import EvidenceReport, FalseHits, Threshold
 from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
@@ -42,6 +43,8 @@ def figures(view: EvidenceView) -> None:
         ):
             with st.container(border=True, height="stretch"):
                 tiles.draw([tile])
+    if report.grey is not None:
+        st.caption(f":material/gavel: {plain(report.grey.sentence)}")
     if any(point.labels for point in report.curve):
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Precision by hit rate**")
@@ -181,7 +184,10 @@ def judging(report: EvidenceReport, hedging: Hedging | None) -> Tile:
     hedged = ""
     if hedging is not None and hedging.dropped:
         hedged = f" · hedging: {money(hedging.cost_usd)} for {many(hedging.dropped, 'dropped call')}, all namespaces"
-    rulings = " · ".join(f"{count} {plain(word)}" for word, count in found.rulings.items()) or "never asked"
+    rulings = (
+        " · ".join(f"{count} {JUDGE_WORDS.get(word, plain(word))}" for word, count in found.rulings.items())
+        or "never asked"
+    )
     return Tile(
         label="Judging saved, net",
         value=money(found.saved_usd - found.cost_usd),

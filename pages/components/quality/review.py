@@ -9,11 +9,12 @@ import streamlit as st
 from core.access import Action
 from core.keys import names
 from core.models import CacheEntry
+from core.semantic import JUDGE_WORDS
 from core.semantic.quality import Pair
 from core.wire import readable
 from pages.components.data import actions, context, queries, semantic
 from pages.components.display.figures import clock, many
-from pages.components.display.text import literal, visible
+from pages.components.display.text import literal, plain, visible
 from pages.components.shell.address import visit
 from pages.components.shell.permissions import read_only
 
@@ -105,6 +106,9 @@ def _pair(pair: Pair) -> None:
         if pair.judge_label is not None:
             word, icon = ("yes", ":material/thumb_up:") if pair.judge_label else ("no", ":material/thumb_down:")
             st.badge(f"judge: {word}", icon=icon, color="violet")
+        elif pair.judge_word:
+            word = JUDGE_WORDS.get(pair.judge_word, plain(pair.judge_word))
+            st.badge(f"judge: {word}", icon=":material/gavel:", color="gray")
         if pair.served:
             st.badge("was served", icon=":material/bolt:", color="green")
         if pair.operator_label is not None:

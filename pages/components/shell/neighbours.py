@@ -60,15 +60,18 @@ def nearest_table(identity: Identity, *, key: str, heading: str = "") -> bool:
 
 def _verdict(identity: Identity, one: Neighbour, threshold: Threshold, known: dict[str, Pair]) -> str:
     """What the lookup does with a neighbour, in words."""
-    if one.guard:
+    is_judged = threshold.mode is SemanticMode.JUDGE
+    if one.guard and not (one.judgeable and is_judged):
         return f"refused by guard {one.guard}: {one.reason}"
-    if threshold.serve is not None and one.similarity >= threshold.serve:
+    if not one.guard and threshold.serve is not None and one.similarity >= threshold.serve:
         return "near enough to be served"
-    if threshold.mode is not SemanticMode.JUDGE or one.similarity < threshold.grey:
+    if not is_judged or one.similarity < threshold.grey:
         return "not near enough"
     pair = known.get(pair_id(identity.namespace, identity.prompt, one.prompt))
+    if pair is not None and pair.judge_word == "not-shown":
+        return "not shown to the judge: too long, no text alone, or dictating a verdict"
     if pair is None or pair.judge_label is None:
-        return "near enough to be judged"
+        return f"only a judge may serve it: {one.reason}" if one.guard else "near enough to be judged"
     return f"the judge said {'yes' if pair.judge_label else 'no'}: {pair.judge_reason}"
 
 

@@ -188,7 +188,7 @@ def test_cards_name_both_so_that_they_are_told_apart(open_page, labelled, page):
 def test_the_form_of_an_invalidation_offers_names_and_keeps_the_id(open_page, labelled):
     at = open_page("invalidations")
     chosen = at.selectbox(key="namespace")
-    assert set(chosen.options) == {"default", HOSTILE, SHORT}
+    assert set(chosen.options) == {"All namespaces", "default", HOSTILE, SHORT}
     other = OTHER if chosen.value == KEY else KEY
     chosen.set_value(other).run()
     assert at.query_params["namespace"] in (other, [other])

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from core.semantic.guards.checks import Guard, GuardVerdict, check, check_each
+from core.semantic.guards.checks import Guard, check, check_each
 from core.semantic.guards.data import codes, read
+from core.semantic.guards.language import language
 
 EXAMPLES = [
-    pytest.param(examples.guard, *pair, id=f"{code}-{examples.guard or 'alike'}-{pair[0]}")
+    pytest.param(examples, *pair, id=f"{code}-{examples.guard or 'alike'}-{pair[0]}")
     for code in codes()
     for examples in read(code).examples
     for pair in examples.texts()
 ]
 
 
-@pytest.mark.parametrize(("guard", "question", "stored"), EXAMPLES)
-def test_a_language_decides_its_own_examples(guard, question, stored):
-    if not guard:
-        assert check(question, stored) == GuardVerdict(passed=True, guard=None, reason="no guard sees a difference")
-        assert check(stored, question).passed
+@pytest.mark.parametrize(("examples", "question", "stored"), EXAMPLES)
+def test_a_language_decides_its_own_examples(examples, question, stored):
+    both = [check(question, stored), check(stored, question)]
+    if not examples.guard:
+        assert [verdict.reason for verdict in both if not verdict.passed] == []
         return
     verdicts = {verdict.guard: verdict for verdict in check_each(question, stored)}
-    assert not verdicts[Guard(guard)].passed, verdicts[Guard(guard)]
-    assert not check(question, stored).passed
-    assert not check(stored, question).passed
+    assert not verdicts[Guard(examples.guard)].passed, verdicts[Guard(examples.guard)]
+    assert not any(verdict.passed for verdict in both)
+    assert [verdict.judgeable for verdict in both] == [examples.judged] * 2, both
 
 
 @pytest.mark.parametrize("code", codes())
-def test_a_language_has_examples_of_both_kinds(code):
-    guards = {examples.guard for examples in read(code).examples}
+def test_a_language_has_examples_of_every_kind(code):
+    data = read(code)
+    guards = {examples.guard for examples in data.examples}
     assert {"numbers", "negation", "contrast", "question", "roles", ""} <= guards
+    assert data.is_open or any(examples.judged for examples in data.examples)
+
+
+def test_there_are_twelve_languages():
+    assert set(codes()) >= set("ar de en es fr hi it ja ko pt ru zh".split())  # noqa: SIM905
+    assert [code for code in codes() if language(code).data.is_open] == ["en"]

@@ -275,7 +275,7 @@ def test_expired_rows_are_not_loaded(log, clock, namespace, partition):
 
 def test_dead_rows_go_away_by_themselves(log, client, clock, namespace, partition):
     log.append_many([(partition, row(1, seconds=10)), (partition, row(2, seconds=3 * BUCKET_SECONDS))])
-    names = [name for name in client.scan_iter(b"encore:3:vs:*") if b":rows:" in name and log._base(namespace) in name]
+    names = [name for name in client.scan_iter(b"encore:4:vs:*") if b":rows:" in name and log._base(namespace) in name]
     expiries = sorted(client.pttl(name) / 1000 for name in names)
     assert len(expiries) == 2
     assert 10 < expiries[0] <= 10 + BUCKET_SECONDS + 1
@@ -294,7 +294,7 @@ def test_a_stream_keeps_to_its_length(log, client, namespace, partition):
 def test_no_name_can_be_reached_by_a_selection_over_entries_or_tells_the_namespace(log, client, namespace, partition):
     log.append(partition, row(1))
     names = [command[1] for command in log.append_commands(partition, row(1))]
-    assert all(name.startswith(b"encore:3:vs:{") for name in names)
+    assert all(name.startswith(b"encore:4:vs:{") for name in names)
     assert not any(namespace.encode() in name for name in names)
 
 

@@ -523,7 +523,7 @@ def test_every_key_of_a_vector_set_expires_and_is_out_of_reach_of_selections(red
         index.add(partition, b"late", at(0), LATER)
         index.add(partition, b"early", at(0), NOW + 5)
         names = client.keys("*")
-        assert all(name.startswith(b"encore:3:vs:") for name in names)
+        assert all(name.startswith(b"encore:4:vs:") for name in names)
         assert partition.namespace.encode() not in b"".join(names)
         expiries = sorted(client.expiretime(name) for name in names)
         assert expiries == [-1, int(LATER) + 1, int(LATER) + 1]  # -1: the list of partitions

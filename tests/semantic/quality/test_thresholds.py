@@ -58,8 +58,8 @@ def test_it_is_on_record_with_what_was_before_and_what_labels_said(process, name
     assert (record.action, record.actor, record.source) == ("threshold.published", "ann", "cli")
     assert record.details == {
         "version": 1,
-        "before": {"mode": "judge", "grey": 0.7, "serve": None},
-        "after": {"mode": "serve", "grey": 0.7, "serve": 0.9},
+        "before": {"mode": "judge", "grey": 0.7, "grey_fixed": False, "serve": None},
+        "after": {"mode": "serve", "grey": 0.7, "grey_fixed": False, "serve": 0.9},
         "note": "why",
         "labels": 298,
     }

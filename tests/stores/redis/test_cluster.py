@@ -66,7 +66,7 @@ def test_questions_are_spread_over_all_servers_and_answered_from_there(cluster, 
     assert answer.outcome.detail == "normalized"
     for node in cluster.nodes:
         with node.client() as client:
-            assert list(client.scan_iter(match=f"encore:3:{{{namespace}:*"))
+            assert list(client.scan_iter(match=f"encore:4:{{{namespace}:*"))
     store.close()
 
 

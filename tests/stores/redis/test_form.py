@@ -17,9 +17,10 @@ from tests.conftest import RedisFactory, RedisServer
 OLDER = (
     *("encore:{shop:0}:record", "encore:{shop:0}:e:" + 64 * "0", "encore:{key-12ab:1f}:models"),
     *("encore:vs:{0123}:news", "encore:namespaces", "encore:1:{shop:0}:record", "encore:1:vs:{0123}:news"),
+    *("encore:3:{shop:0}:record", "encore:3:vs:{0123}:news", "encore:3:namespaces"),
 )
 KEPT = (
-    *(Slot("shop", 0).record.decode(), Slot("shop~desk", 3).entry(bytes(32)).decode(), "encore:3:{shop:0}:record"),
+    *(Slot("shop", 0).record.decode(), Slot("shop~desk", 3).entry(bytes(32)).decode(), "encore:4:{shop:0}:record"),
     *("encore:{gauges}:s", "encore:audit", "encore:schedules", "encore:thresholds", "encore:evidence", "encore:form"),
     *(names.NAMESPACES.decode(), names.VECTORS.decode() + "{0123}:news", "encore:pins", "another:{shop:0}:record"),
 )
@@ -34,16 +35,16 @@ def settings(server: RedisServer) -> Settings:
     return Settings(redis_url=server.url, provider="demo")
 
 
-@pytest.mark.parametrize("found", [None, b"1", b"2", b"3"])
+@pytest.mark.parametrize("found", [None, b"1", b"2", b"3", b"4"])
 def test_the_highest_form_in_use_is_noted_at_the_start(server, found):
     with server.client() as client:
         if found is not None:
             client.set("encore:form", found)
         bootstrap(settings(server)).close()
-        assert client.get("encore:form") == b"3"
+        assert client.get("encore:form") == b"4"
 
 
-@pytest.mark.parametrize("found", [b"4", b"10", b"4.1", b"a form of another kind", b"99999999999999999999"])
+@pytest.mark.parametrize("found", [b"5", b"10", b"5.1", b"a form of another kind", b"99999999999999999999"])
 def test_nothing_starts_beside_a_newer_form_and_it_is_left_as_it_was(server, found):
     with server.client() as client:
         client.set("encore:form", found)
@@ -64,13 +65,13 @@ def test_a_newer_form_that_comes_in_between_is_not_lowered(server):
 
         def set(self, name, value, **options):
             if options:
-                self._client.set(name, b"4")
+                self._client.set(name, b"5")
             return self._client.set(name, value, **options)
 
     with server.client() as client:
         with pytest.raises(InvalidSettings):
             claim_form(Between(client))
-        assert client.get("encore:form") == b"4"
+        assert client.get("encore:form") == b"5"
 
 
 def test_a_process_starts_where_redis_is_away_or_takes_no_writes(server, caplog):

@@ -1,0 +1,82 @@
+"""Which language a text is in, and what may answer whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.semantic.guards.checks import Guard, check
+from core.semantic.guards.spoken import UNTOLD, spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("How do I reset my password?", "en"),
+        ("I dont see my reciept", "en"),
+        ("Wie setze ich mein Passwort zurück?", "de"),
+        ("wie setze ich mein passwort zurueck", "de"),
+        ("¿Cómo restablezco mi contraseña?", "es"),
+        ("Comment réinitialiser mon mot de passe ?", "fr"),
+        ("Come reimposto la mia password?", "it"),
+        ("Como redefino a minha senha?", "pt"),
+        ("Как сбросить пароль?", "ru"),
+        ("كيف أعيد تعيين كلمة المرور الخاصة بي؟", "ar"),
+        ("मैं अपना पासवर्ड कैसे रीसेट करूँ?", "hi"),
+        ("怎么重置我的密码？", "zh"),
+        ("パスワードをリセットするにはどうすればいいですか？", "ja"),
+        ("비밀번호를 어떻게 재설정하나요?", "ko"),
+        ("iPhone 15의 배터리를 어떻게 교체하나요?", "ko"),
+    ],
+)
+def test_a_language_is_told_by_its_script_and_its_little_words(text, code):
+    assert spoken(text).code == code
+
+
+@pytest.mark.parametrize("text", ["BMW 320d", "ls -la", "12 * 8", "getUser()", "", "🙂", "東京大学", "Madrid Paris"])
+def test_names_code_and_numbers_are_in_no_language(text):
+    assert spoken(text) == UNTOLD
+
+
+def test_a_language_without_guards_has_its_name():
+    assert spoken("Gdzie jest moje zamówienie?") == ("Polish", "")
+
+
+def test_little_words_of_one_language_in_the_script_of_another_tell_nothing():
+    assert spoken("วิธีการรีเซ็ตรหัสผ่าน in the app") == UNTOLD
+
+
+@pytest.mark.parametrize(
+    ("question", "stored"),
+    [
+        ("What is the capital of France?", "Was ist die Hauptstadt von Frankreich?"),
+        ("¿Cuál es la capital de Francia?", "Qual é a capital da França?"),
+        ("Gdzie jest moje zamówienie?", "How do I reset my password?"),
+        ("Hoe wijzig ik mijn wachtwoord?", "Gdzie jest moje zamówienie?"),
+    ],
+)
+def test_texts_in_two_languages_never_answer_each_other(question, stored):
+    for verdict in (check(question, stored), check(stored, question)):
+        assert verdict.guard is Guard.LANGUAGE
+        assert not verdict.judgeable
+        assert "one is in" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("question", "stored"),
+    [
+        ("Gdzie jest moje zamówienie?", "Gdzie jest teraz moje zamówienie?"),
+        ("BMW 320d", "What does a BMW 320d cost?"),
+        ("BMW 320d", "BMW 320d xDrive"),
+        ("How do I reset my password?", "How do I สวัสดี my สวัสดีสวัสดีสวัสดี?"),
+    ],
+)
+def test_only_a_judge_serves_what_the_guards_do_not_know(question, stored):
+    for verdict in (check(question, stored), check(stored, question)):
+        assert verdict.guard is Guard.LANGUAGE
+        assert verdict.judgeable
+
+
+@pytest.mark.parametrize("text", ["ls -la", "Gdzie jest moje zamówienie?", "BMW 320d"])
+def test_the_same_letters_pass_in_any_language(text):
+    assert check(text, f" {text.replace(' ', '  ')}").passed
+    assert not check(text, text.swapcase()).passed
