@@ -36,7 +36,7 @@ class House:
         self.services = services
 
     def ask(self, prompt: str) -> str:
-        """The key of the answer to a prompt. Asks until it is stored: on a busy machine Redis may be too late for it."""
+        """The key of the answer to a prompt. Asks until it is stored: on a busy machine Redis may be too late."""
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
         answers = (self.services.cache.complete(request) for _ in range(100))
         key = next(answer.key for answer in answers if answer.outcome.kind is OutcomeKind.HIT)
