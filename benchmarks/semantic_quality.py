@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import EmbedderError
+from core.semantic.decision import Objection
 from core.semantic.embedding import (
     CheckedEmbedder,
     Embedder,
@@ -32,8 +33,8 @@ from core.semantic.embedding import (
     Vector,
     WordLlamaEmbedder,
 )
-from core.semantic.guards import check
 from core.semantic.index import NumpyIndex, Partition, SemanticIndex
+from core.semantic.objections import objection
 
 THRESHOLDS = [round(0.60 + 0.025 * step, 3) for step in range(12)] + [
     round(0.90 + 0.01 * step, 2) for step in range(10)
@@ -45,6 +46,9 @@ ACCURACIES = (1.0, 0.98, 0.95, 0.90)
 PAIR_THRESHOLDS = (0.80, 0.88, 0.95)
 FEWEST_HITS = 20
 """Fewer hits than this say nothing about a share of errors."""
+
+NEAR_WORDS = 0.9
+"""Where an embedder has no cosine of its own for what is left of long questions, the one to serve from is used."""
 
 CANDIDATES = 8
 JUDGED = 3
@@ -88,7 +92,12 @@ Accept = Callable[[int, int], bool | None]
 
 
 def run_stream(
-    questions: Sequence[Question], embedder: Embedder, threshold: float, accept: Accept, *, aliases: bool = False
+    questions: Sequence[Question],
+    embedder: Embedder | CheckedEmbedder,
+    threshold: float,
+    accept: Accept,
+    *,
+    aliases: bool = False,
 ) -> Tally:
     """Sends a stream through an empty index. With `aliases` a wording that hit is stored too, for the same answer."""
     index: SemanticIndex = NumpyIndex()
@@ -122,16 +131,26 @@ def run_stream(
 
 
 class GuardedPairs:
-    """What the guards say of two questions of a stream, asked once."""
+    """What stands against one answer for two questions of a stream, asked once."""
 
-    def __init__(self, questions: Sequence[Question]) -> None:
+    def __init__(self, questions: Sequence[Question], embedder: CheckedEmbedder) -> None:
         self._questions = questions
-        self._known: dict[tuple[int, int], bool] = {}
+        self._embedder = embedder
+        self._known: dict[tuple[int, int], Objection] = {}
 
     def __call__(self, new: int, stored: int) -> bool:
+        return not self._objection(new, stored).guard
+
+    def may_judge(self, new: int, stored: int) -> bool:
+        """Whether a judge's yes could serve the pair."""
+        found = self._objection(new, stored)
+        return not found.guard or found.judgeable
+
+    def _objection(self, new: int, stored: int) -> Objection:
         pair = (new, stored)
         if pair not in self._known:
-            self._known[pair] = check(self._questions[new].text, self._questions[stored].text).passed
+            texts = self._questions[new].text, self._questions[stored].text
+            self._known[pair] = objection(*texts, self._embedder, serve=NEAR_WORDS)
         return self._known[pair]
 
 
@@ -147,7 +166,7 @@ class SimulatedJudge:
         self.calls = 0
 
     def __call__(self, new: int, stored: int) -> bool | None:
-        if not self._guards(new, stored):
+        if not self._guards.may_judge(new, stored):
             return False
         shown = self._shown[1] if self._shown[0] == new else 0
         if shown == JUDGED:
@@ -189,9 +208,9 @@ def within_budget(tallies: dict[float, Tally], budget: float) -> tuple[float, Ta
     return max(allowed, key=lambda found: found[1].recall, default=None)
 
 
-def report_stream(name: str, questions: Sequence[Question], embedder: Embedder) -> None:
+def report_stream(name: str, questions: Sequence[Question], embedder: CheckedEmbedder) -> None:
     """Prints the tables of one stream."""
-    guards = GuardedPairs(questions)
+    guards = GuardedPairs(questions, embedder)
     curves = {
         "cosine": {threshold: run_stream(questions, embedder, threshold, lambda *_: True) for threshold in THRESHOLDS},
         "cosine and guards": {
@@ -226,7 +245,7 @@ def report_pairs(name: str, rows: Sequence[dict[str, str]], embedder: CheckedEmb
         -1.0 if isinstance(a, NoVector) or isinstance(b, NoVector) else float(np.dot(a, b))
         for a, b in zip(left, right, strict=True)
     ]
-    passed = [check(row["a"], row["b"]).passed for row in rows]
+    passed = [not objection(row["a"], row["b"], embedder, serve=NEAR_WORDS).guard for row in rows]
     equivalent = [bool(row["equivalent"]) for row in rows]
     print(f"\n{name}: {sum(equivalent)} equivalent pairs, {len(rows) - sum(equivalent)} different ones\n")
     print(f"{'accepted of equivalent / of different at':44}" + "".join(f"{limit:>16.2f}" for limit in PAIR_THRESHOLDS))
@@ -277,7 +296,7 @@ def main() -> None:
         checked = CheckedEmbedder(embedder, remembered=2 * arguments.limit)
         for path in sorted(arguments.data.glob("*.stream.jsonl.gz")):
             set_name = path.name.removesuffix(".stream.jsonl.gz")
-            report_stream(set_name, read_stream(path, checked, arguments.limit), embedder)
+            report_stream(set_name, read_stream(path, checked, arguments.limit), checked)
         for path in sorted(arguments.data.glob("*.pairs.jsonl.gz")):
             report_pairs(path.name.removesuffix(".pairs.jsonl.gz"), list(read_rows(path)), checked)
         print(f"\nmeasured in {time.monotonic() - started:.0f} s")

@@ -40,6 +40,11 @@ _WHY = {
     "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
     "no-record": "The namespace was new, or its invalidation record had been lost.",
     "far": "No question near enough was answered before.",
+    "new-history": "No question was asked after this history.",
+    "history-far": "Questions were asked in other conversations, and none of them is near enough.",
+    "history-too-long": "No question was asked after this history, and it is too long to be compared with others.",
+    "history-personal": "No question was asked after this history; it is personal and names no user, so it is compared "
+    "with no other.",
     "loading": "Nothing was stored for this request, and the index of near questions was still being loaded.",
     "no-embedder": "Nothing was stored for this request, and near questions cannot be looked for.",
     "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",
@@ -135,6 +140,8 @@ def why(kind: OutcomeKind, detail: HitDetail | None, reason: str) -> str:
         return f"{found} {_WHY[reason]}" if reason in _WHY else found
     if kind is OutcomeKind.ERROR:
         return f"No answer came. {why_error(reason)}".rstrip()
+    if reason == "guard-remainder":
+        return "A long prompt near it was answered before; it is not sure that the words that differ ask for the same."
     if reason.startswith("guard-"):
         guard = printable(reason[6:], MAX_NAME)
         return f"A near question was answered before; the guard for {guard} sees a difference that matters."

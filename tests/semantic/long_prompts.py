@@ -49,11 +49,11 @@ def asked(pairs: Sequence[LongPair], serve: float, embedder: CheckedEmbedder) ->
     return [is_hit(number, pair.b) for number, pair in enumerate(pairs)]
 
 
-def table(pairs: Sequence[LongPair], embedder: CheckedEmbedder) -> str:
+def table(pairs: Sequence[LongPair], thresholds: Sequence[float], embedder: CheckedEmbedder) -> str:
     """The share of each kind that is served at each threshold."""
-    served = {serve: asked(pairs, serve, embedder) for serve in THRESHOLDS}
+    served = {serve: asked(pairs, serve, embedder) for serve in thresholds}
     of = Counter((not pair.same, pair.kind) for pair in pairs)
-    lines = [f"{'served from':44}" + "".join(f"{serve:>12.2f}" for serve in THRESHOLDS)]
+    lines = [f"{'served from':44}" + "".join(f"{serve:>12.2f}" for serve in thresholds)]
     for is_wrong, kind in sorted(of):
         counts = (
             sum(hit for hit, pair in zip(hits, pairs, strict=True) if (not pair.same, pair.kind) == (is_wrong, kind))
@@ -67,4 +67,4 @@ def table(pairs: Sequence[LongPair], embedder: CheckedEmbedder) -> str:
 if __name__ == "__main__":
     shipped = CheckedEmbedder(WordLlamaEmbedder())
     for name in ("development", "held_back"):
-        sys.stdout.write(f"{name}\n{table(long_pairs(name), shipped)}\n\n")
+        sys.stdout.write(f"{name}\n{table(long_pairs(name), THRESHOLDS, shipped)}\n\n")

@@ -113,11 +113,10 @@ def test_a_doubt_takes_a_judge_however_near_and_never_when_far():
     ]
     candidates = found(*doubtful, limits=msgspec.structs.replace(JUDGING, is_judged=True))
     assert [candidates.needs_judge(one) for one in doubtful] == [True, False]
-    assert decide(candidates, ()) == Ask(place=0)
-    assert decide(candidates, rulings("yes")) == Serve(place=0)
+    assert decide(candidates, {}) == Ask(places=(0,))
+    assert decide(candidates, {0: Judgement(word="yes")}) == Serve(place=0)
     assert neighbour(doubtful[0]).guard == "remainder", "a threshold alone would not serve it"
-    unjudged = found(*doubtful, limits=PLAIN)
-    assert decide(unjudged, ()) == Miss(reason="guard-remainder", looked_at=2)
+    assert decide(found(*doubtful, limits=PLAIN), {}) == Miss(reason="guard-remainder")
 
 
 @pytest.mark.parametrize(

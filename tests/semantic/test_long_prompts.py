@@ -6,7 +6,7 @@ import pytest
 
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
-from tests.semantic.long_prompts import THRESHOLDS, asked
+from tests.semantic.long_prompts import asked, table
 from tests.semantic.sets.long_prompts import long_pairs
 
 
@@ -18,11 +18,15 @@ def checked(wordllama: WordLlamaEmbedder) -> CheckedEmbedder:
 PAIRS = long_pairs("development")
 
 
-@pytest.mark.parametrize("serve", THRESHOLDS)
-def test_of_two_long_prompts_only_the_order_in_other_words_is_served(checked, serve):
-    hits = asked(PAIRS, serve, checked)
-    wrong = [pair for pair, hit in zip(PAIRS, hits, strict=True) if hit and not pair.same]
-    assert not wrong, [(pair.kind, pair.a[:120], pair.b[:120]) for pair in wrong[:3]]
-    right = [hit for pair, hit in zip(PAIRS, hits, strict=True) if pair.same]
-    assert len(PAIRS) - len(right) > 1_200
-    assert sum(right) >= 0.82 * len(right)
+@pytest.mark.parametrize(
+    ("serve", "pairs"), [(0.88, PAIRS), (0.90, PAIRS[::5]), (0.97, PAIRS[::5])], ids=["0.88", "0.90", "0.97"]
+)
+def test_of_two_long_prompts_only_the_order_in_other_words_is_served(checked, serve, pairs):
+    hits = asked(pairs, serve, checked)
+    wrong = [pair for pair, hit in zip(pairs, hits, strict=True) if hit and not pair.same]
+    assert not wrong, (
+        f"{[(pair.kind, pair.a[:90], pair.b[:90]) for pair in wrong[:3]]}\n{table(pairs, [serve], checked)}"
+    )
+    right = [hit for pair, hit in zip(pairs, hits, strict=True) if pair.same]
+    assert len(pairs) - len(right) > 200
+    assert sum(right) >= 0.8 * len(right), table(pairs, [serve], checked)

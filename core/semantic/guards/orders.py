@@ -5,66 +5,66 @@ Pure. Knows English only; the words are in `orders.toml`. Where it does not know
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .contrasts import sets_of
 from .language import language
 from .wording import wording_of
 
-_WORDS: Mapping[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_WORDS: Mapping[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 _ENGLISH = language("en")
-
-_NEVER = frozenset(_WORDS["never"].split())
-_LIGHT = frozenset(_WORDS["light"].split())
 
 _Phrase = tuple[str, ...]
 
 
-def _members(*names: str) -> dict[_Phrase, str]:
-    """phrase -> the first word of its member."""
-    return {
-        tuple(phrase.split("_")): member.split()[0]
-        for name in names
-        for line in sets_of(_WORDS[name])
-        for member in line.split("|")
-        for phrase in member.split()
-    }
+def _members(name: str) -> dict[_Phrase, str]:
+    """phrase -> what stands for it: the first word of its member, or the word before a colon."""
+    found: dict[_Phrase, str] = {}
+    for line in sets_of(_WORDS[name]):
+        for member in line.split("|"):
+            first, _, named = member.rpartition(":")
+            phrases = named.split()
+            found |= {tuple(phrase.split("_")): first.strip() or phrases[0] for phrase in phrases}
+    return found
 
 
-_TASKS = _members("tasks")
-_GIVING = _members("giving")
-_FINDING = _members("finding")
-_MAKING = _members("making")
+_VERBS = {kind: _members(kind) for kind in ("tasks", "giving", "finding", "making")}
+_MADE = _members("made")
 _SAME = _members("same")
 _IDLE = frozenset(_members("idle"))
+_NEVER = frozenset(_WORDS["never"].split())
+_LIGHT = frozenset(_WORDS["light"].split())
+_APART = [(frozenset(one.split()), frozenset(other.split())) for one, other in _WORDS["apart"]]
+_LEADING = frozenset(_WORDS["leading"].split())
 _CALLED = frozenset(_ENGLISH.stem(word) for word in _WORDS["called"].split())
-_LONGEST = max(len(phrase) for phrase in (*_TASKS, *_GIVING, *_FINDING, *_MAKING, *_SAME, *_IDLE))
+_READ_AS = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _WORDS["read_as"]]
+_LONGEST = max(len(phrase) for phrase in (*_MADE, *_SAME, *_IDLE, *chain(*_VERBS.values())))
 
 
 class Order(NamedTuple):
     """What a few words ask for, in their order.
 
-    `tasks`: what is to be done, where a word says it; `finding` and `making`: verbs whose object says it. `matter`: the
-    words that carry matter, `small` the others. `called`: what they call the text that they are about.
+    `tasks`: what is to be done, where a word says it; `giving`, `finding` and `making`: verbs whose object says it.
+    `matter`: the words that carry matter; `small`: the others; `called`: what they call the text they are about.
+    `is_order`: a verb of an order is among them.
     """
 
     tasks: tuple[str, ...]
-    finding: bool
-    making: bool
+    giving: frozenset[str]
+    finding: frozenset[str]
+    making: frozenset[str]
     matter: tuple[str, ...]
     small: tuple[str, ...]
     called: frozenset[str]
-
-    @property
-    def is_order(self) -> bool:
-        """Whether a verb of an order is among the words."""
-        return bool(self.tasks) or self.finding or self.making
+    is_order: bool
 
 
 class Difference(NamedTuple):
@@ -78,30 +78,35 @@ class Difference(NamedTuple):
 @lru_cache(maxsize=1024)
 def order_in(text: str) -> Order:
     """What a short text asks for."""
+    for pattern, instead in _READ_AS:
+        text = pattern.sub(instead, text)
     wording = wording_of(text, _ENGLISH.code)
     numbers = {place for number in wording.counted for place in range(number.start, number.end)}
-    words: dict[str, list[str]] = {
-        kind: [] for kind in ("task", "giving", "finding", "making", "matter", "small", "called")
-    }
-    position = 0
+    words: dict[str, list[str]] = {kind: [] for kind in (*_VERBS, "matter", "small", "called", "idle")}
+    is_order, may_order, position = False, True, 0
     while position < len(wording.words):
-        size, kind, member = _known(wording.words, position)
-        if kind == "task" and member == "rewrite" and "as" in wording.words[position : position + 6]:
-            member = "convert"
-        if kind in words and not (kind == "matter" and position in numbers):
+        token = wording.tokens[position]
+        size, kind, member = _known(wording.words, position, is_verb=may_order or token.opens)
+        is_order = is_order or kind in _VERBS
+        may_order = kind == "idle" or token.word in _LEADING
+        if kind == "made":
+            kind = "tasks"
+        if not (kind == "matter" and position in numbers):  # numbers have a guard of their own
             words[kind].append(member)
         position += size
     return Order(
-        tuple(words["task"]),
-        bool(words["giving"] or words["finding"]),
-        bool(words["making"]),
-        tuple(words["matter"]),
-        tuple(words["small"]),
-        frozenset(words["called"]),
+        tasks=tuple(words["tasks"]),
+        giving=frozenset(words["giving"]),
+        finding=frozenset(words["finding"]),
+        making=frozenset(words["making"]),
+        matter=tuple(words["matter"]),
+        small=tuple(words["small"]),
+        called=frozenset(words["called"]),
+        is_order=is_order,
     )
 
 
-def _known(words: Sequence[str], position: int) -> tuple[int, str, str]:
+def _known(words: Sequence[str], position: int, *, is_verb: bool) -> tuple[int, str, str]:
     """The longest phrase known at a place: of how many words, what it is, and what stands for it."""
     for size in range(min(_LONGEST, len(words) - position), 0, -1):
         phrase = tuple(words[position : position + size])
@@ -109,43 +114,48 @@ def _known(words: Sequence[str], position: int) -> tuple[int, str, str]:
             return size, "idle", ""
         if phrase in _SAME:
             return size, "small", _SAME[phrase]
-        for kind, members in _VERBS:
+        for kind, members in _VERBS.items() if is_verb else ():
             if phrase in members:
                 return size, kind, members[phrase]
+        if phrase in _MADE:
+            return size, "made", _MADE[phrase]
     word = words[position]
+    root = _ENGLISH.stem(word)
     for form in _ENGLISH.base_forms(word):
-        for kind, members in _VERBS:
-            if (form,) in members:
-                return 1, kind, members[(form,)]
-    if _ENGLISH.stem(word) in _CALLED:
-        return 1, "called", _ENGLISH.stem(word)
+        if (form,) in _MADE:
+            return 1, "made", _MADE[(form,)]
+    if root in _CALLED:
+        return 1, "called", root
     return 1, "small" if word in _ENGLISH.grammar or word in _LIGHT else "matter", word
-
-
-_VERBS = (("task", _TASKS), ("giving", _GIVING), ("finding", _FINDING), ("making", _MAKING))
 
 
 def difference(ours: Order, theirs: Order) -> Difference:
     """Why two orders may ask for different things, as far as words can tell."""
     if ours.tasks != theirs.tasks:
         return Difference(_said(ours.tasks, theirs.tasks))
-    if ours.making != theirs.making and not ours.tasks:
-        return Difference("only one asks for something to be made")
+    if ours.making != theirs.making and not (ours.tasks or ours.giving or theirs.giving):
+        return Difference(_said(ours.making, theirs.making))
     if ours.called - theirs.called and theirs.called - ours.called:
         return Difference(_said(ours.called, theirs.called))
     is_order = ours.is_order or theirs.is_order
-    small, other_small = (
-        [word for word in order.small if word not in _NEVER and not (is_order and word in _LIGHT)]
-        for order in (ours, theirs)
-    )
+    small, other_small = _small(ours, is_order), _small(theirs, is_order)
     if Counter(small) != Counter(other_small):
         return Difference(_said(small, other_small))
+    only_ours, only_theirs = set(ours.small) - set(theirs.small), set(theirs.small) - set(ours.small)
+    for one, other in _APART:
+        if (only_ours & one and only_theirs & other) or (only_ours & other and only_theirs & one):
+            return Difference(_said(only_ours, only_theirs))
     mine, yours = _apart(ours.matter, theirs.matter), _apart(theirs.matter, ours.matter)
     if not mine and not yours and [_root(word) for word in ours.matter] != [_root(word) for word in theirs.matter]:
         return Difference("the same words stand in another order")
     if (mine or yours) and not (mine and yours and ours.is_order and theirs.is_order):
         return Difference(_said(mine, yours))
     return Difference("", " ".join(mine), " ".join(yours))
+
+
+def _small(order: Order, is_order: bool) -> list[str]:
+    """The small words that decide: among pasted words all but a few, beside an order fewer."""
+    return [word for word in order.small if word not in _NEVER and not (is_order and word in _LIGHT)]
 
 
 def _apart(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:

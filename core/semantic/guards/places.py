@@ -28,6 +28,7 @@ APART = 12
 _TOKEN = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|\w+(?:['’]\w+)*|[^\w\s]|\n"
 )
+_PUNCTUATION = ".,;:?!'\"’“”"
 _CALLS_ABOVE = re.compile(r"\b(?:above|below|following|preceding|previous)\b", re.IGNORECASE)
 
 
@@ -72,11 +73,11 @@ class _Words:
         """The text from one word to before another."""
         return self.text[self.spans[start][0] : self.spans[end - 1][1]] if start < end else ""
 
-    def signs(self, start: int, end: int) -> Iterator[str]:
-        """The signs among some words that are no punctuation at the end of a word."""
+    def signs(self, start: int, end: int, *, harmless_before: str) -> Iterator[str]:
+        """The signs among some words, but punctuation that stands before one of some characters, or at the end."""
         for place in range(start, end):
             sign, after = self.keys[place], self.spans[place][1]
-            if not sign[0].isalnum() and not (sign in ".,;:?!'\"’“”" and not self.text[after : after + 1].strip()):
+            if not sign[0].isalnum() and not (sign in _PUNCTUATION and self.text[after : after + 1] in harmless_before):
                 yield sign
 
 
@@ -134,7 +135,17 @@ def _place(ours: _Words, theirs: _Words, gap: _Gap) -> Place:
         theirs=theirs.between(gap.other_start, gap.other_end),
         our_context=_read(ours.between(gap.start - before, gap.end + after)),
         their_context=_read(theirs.between(gap.other_start - before, gap.other_end + after)),
-        signs=_apart(ours.signs(gap.start, gap.end), theirs.signs(gap.other_start, gap.other_end)),
+        signs=_signs(ours, theirs, gap),
+    )
+
+
+def _signs(ours: _Words, theirs: _Words, gap: _Gap) -> str:
+    """Signs that differ. Where no word does, a comma decides; beside other words it goes with them."""
+    keys = (*ours.keys[gap.start : gap.end], *theirs.keys[gap.other_start : gap.other_end])
+    harmless_before = " \n\t" if any(key[0].isalnum() for key in keys) else "\n"
+    return _apart(
+        ours.signs(gap.start, gap.end, harmless_before=harmless_before),
+        theirs.signs(gap.other_start, gap.other_end, harmless_before=harmless_before),
     )
 
 

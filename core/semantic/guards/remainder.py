@@ -39,6 +39,7 @@ MAX_CHARACTERS_TOLD = 2_000
 """So much of a long text says in which language it is."""
 
 _ENGLISH = Spoken(language("en").name, "en")
+_INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
 _UNPARTED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -69,6 +70,8 @@ def compare(question: str, stored: str) -> Comparison:
     ours, theirs = _languages(question, stored)
     if ours != theirs:
         return Comparison(guard=Guard.LANGUAGE, reason=f"one is in {ours.name}, the other in {theirs.name}")
+    if _INDENT.findall(question) != _INDENT.findall(stored):
+        return _doubt("their lines are indented differently")
     return _of_places(found, ours)
 
 
@@ -134,6 +137,8 @@ def _difference(place: Place, spoken_in: Spoken) -> Difference:
     """What a place to which no guard objects leaves open."""
     if place.signs:
         return Difference(f"their signs differ: {place.signs[:20]}")
+    if place.ours != place.theirs and place.ours.casefold() == place.theirs.casefold():
+        return Difference("they differ in capitals")
     if not spoken_in.code:
         return Difference("")  # the guard of languages lets nothing pass but the same words
     ours, theirs = (wording_of(text, spoken_in.code).numbers for text in (place.our_context, place.their_context))

@@ -66,9 +66,16 @@ def test_signs_are_no_punctuation(old, new):
     assert place.signs or place.ours != place.theirs
 
 
-def test_punctuation_at_the_end_of_a_word_is_none():
-    (place,) = cut(f"{TEXT}. {TEXT[::-1]}", f"{TEXT}, {TEXT[::-1]}").places
-    assert not place.signs
+@pytest.mark.parametrize(
+    ("one", "other", "signs"),
+    [
+        (f"{TEXT}.\n{TEXT[::-1]}", f"{TEXT}:\n{TEXT[::-1]}", ""),
+        (f"{TEXT}. Thanks, Ada", f"{TEXT}", ""),
+        (f"{TEXT} Eat, Ada {TEXT[::-1]}", f"{TEXT} Eat Ada {TEXT[::-1]}", ","),
+    ],
+)
+def test_punctuation_is_no_difference_at_the_end_of_a_line_and_beside_other_words(one, other, signs):
+    assert [place.signs for place in (*cut(one, other).places, *cut(other, one).places)] == [signs, signs]
 
 
 WORDS = st.lists(st.sampled_from(["a", "b", "not", "3", ".", "\n", "(", "東", "é"]), max_size=60).map(" ".join)

@@ -67,6 +67,27 @@ def test_words_in_one_place_are_to_be_weighed_and_in_two_are_a_doubt():
     assert (two.guard, two.reason, two.left) == (Guard.REMAINDER, "they differ in 2 places", None)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("folding bicycle", "Folding bicycle", "they differ in capitals"),
+        ("January and", "January, and", "their signs differ: ,"),
+        ("The spring", "\n  if a:\n    b()\n    c()\nThe spring", ""),
+    ],
+)
+def test_what_only_a_pasted_text_can_tell_is_a_doubt(old, new, reason):
+    found = compare(under("Summarise this."), under("Summarise this.", TEXT.replace(old, new)))
+    assert (found.guard, found.judgeable) == (Guard.REMAINDER, True)
+    assert found.reason.startswith(reason)
+
+
+def test_indentation_is_a_doubt():
+    code = "Explain this.\n" + "if a:\n    b()\n    c()\nelse:\n    d()\n" * 3
+    moved = code.replace("    c()", "c()", 1)
+    assert compare(code, code).guard is None
+    assert compare(code, moved).reason == "their lines are indented differently"
+
+
 def test_too_much_left_is_a_doubt():
     found = compare(under("Summarise this.", 2 * TEXT), under("Summarise this.", 2 * TEXT[::-1]))
     assert (found.guard, found.judgeable) == (Guard.REMAINDER, True)
