@@ -541,6 +541,7 @@ def test_conversations_have_evidence_labels_and_thresholds_of_their_own(open_pag
     assert "What if" not in said, "nothing is served unjudged, whatever the threshold"
     at.button(key="by-hand").click().run()
     assert "serve" not in [option.lower() for option in at.segmented_control(key="change-mode").options]
+    at.toggle(key="change-fixed").set_value(True).run()
     at.number_input(key="change-grey").set_value(0.6).run()
     at.button(key="change-confirm").click().run()
     assert conversing.thresholds.current(f"{NAMESPACE}:conversations").grey == 0.6

@@ -117,6 +117,8 @@ def test_a_doubt_takes_a_judge_however_near_and_never_when_far():
     assert decide(candidates, {0: Judgement(word="yes")}) == Serve(place=0)
     assert neighbour(doubtful[0]).guard == "remainder", "a threshold alone would not serve it"
     assert decide(found(*doubtful, limits=PLAIN), {}) == Miss(reason="guard-remainder")
+    clean = found(doubtful[0], near(SERVED), limits=msgspec.structs.replace(JUDGING, is_judged=True))
+    assert decide(clean, {}) == Serve(place=1), "no judge is asked where the next needs none"
 
 
 @pytest.mark.parametrize(
