@@ -51,7 +51,9 @@ class SemanticSettings(BaseModel):
     judge_parameters: Annotated[dict[str, Any], NoDecode, FROM_JSON] = Field(
         {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
     )
-    judge_deadline_seconds: float = Field(1.0, gt=0, le=30, description="A judgement later than this is a no.")
+    judge_deadline_seconds: float = Field(
+        1.0, gt=0, le=30, description="A judgement later than this is too late: a miss."
+    )
     judge_hedge: bool = Field(
         False, description="Call the provider beside the judge, and serve what comes first; costs more, waits less."
     )
