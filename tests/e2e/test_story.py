@@ -30,7 +30,7 @@ def test_a_newcomer_sees_a_living_dashboard_within_a_minute(open_console, pictur
     picture(page, "dashboard-empty")
     page.get_by_role("button", name="Replay sample questions").click()
     expect(page.get_by_text("Replaying sample questions")).to_be_visible()
-    expect(metric(page, "Hit rate")).to_have_text(re.compile(r"\d+\.\d%"))
+    expect(metric(page, "Hit rate")).to_have_text(re.compile(r"\d+\.\d %"))
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Replaying sample questions")).to_be_hidden()
     expect(page.locator("[data-testid=stPlotlyChart] .main-svg").first).to_be_visible()
