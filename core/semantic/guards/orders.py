@@ -91,7 +91,8 @@ def order_in(text: str) -> Order:
         may_order = kind == "idle" or token.word in _LEADING
         if kind == "made":
             kind = "tasks"
-        if not (kind == "matter" and position in numbers):  # numbers have a guard of their own
+        is_number = position in numbers and token.word not in _ENGLISH.loose_numbers - {"one"}
+        if not (kind == "matter" and is_number):  # numbers have a guard of their own, which lets "the first" pass
             words[kind].append(member)
         position += size
     return Order(
@@ -148,8 +149,11 @@ def difference(ours: Order, theirs: Order) -> Difference:
     mine, yours = _apart(ours.matter, theirs.matter), _apart(theirs.matter, ours.matter)
     if not mine and not yours and [_root(word) for word in ours.matter] != [_root(word) for word in theirs.matter]:
         return Difference("the same words stand in another order")
-    if (mine or yours) and not (mine and yours and ours.is_order and theirs.is_order):
-        return Difference(_said(mine, yours))
+    forms = {_ENGLISH.stem(word) for word in mine} & {_ENGLISH.stem(word) for word in yours}
+    if mine or yours:
+        may_mean_the_same = len(mine) == len(yours) and not forms  # "names" is not "name"
+        if not (may_mean_the_same and ours.is_order and theirs.is_order):
+            return Difference(_said(mine, yours))
     return Difference("", " ".join(mine), " ".join(yours))
 
 
@@ -172,8 +176,10 @@ def _apart(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
 
 
 def _root(word: str) -> str:
-    """The stem, as Americans spell it: `neighbour` is `neighbor`, `organise` is `organize`."""
+    """The stem, as Americans spell it: `neighbour` is `neighbor`, `organise` is `organize`; a plural is apart."""
     root = _ENGLISH.stem(word)
+    if word.endswith("s") and not word.endswith("ss"):
+        return root + "s"
     root = root.replace("our", "or") if len(root) > 5 else root
     return root[:-2] + "iz" if len(root) > 5 and root.endswith("is") else root
 
