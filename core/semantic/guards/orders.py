@@ -43,6 +43,7 @@ _IDLE = frozenset(_members("idle"))
 _NEVER = frozenset(_WORDS["never"].split())
 _LIGHT = frozenset(_WORDS["light"].split())
 _APART = [(frozenset(one.split()), frozenset(other.split())) for one, other in _WORDS["apart"]]
+_LEADING_ON = frozenset(_WORDS["leading_on"].split())
 _LEADING = frozenset(_WORDS["leading"].split())
 _CALLED = frozenset(_ENGLISH.stem(word) for word in _WORDS["called"].split())
 _READ_AS = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _WORDS["read_as"]]
@@ -143,6 +144,8 @@ def difference(ours: Order, theirs: Order) -> Difference:
     if Counter(small) != Counter(other_small):
         return Difference(_said(small, other_small))
     only_ours, only_theirs = set(ours.small) - set(theirs.small), set(theirs.small) - set(ours.small)
+    if "from" in only_ours | only_theirs and not _LEADING_ON.isdisjoint(ours.tasks):
+        return Difference(_said(only_ours, only_theirs))
     for one, other in _APART:
         if (only_ours & one and only_theirs & other) or (only_ours & other and only_theirs & one):
             return Difference(_said(only_ours, only_theirs))

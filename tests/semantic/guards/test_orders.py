@@ -48,6 +48,7 @@ def test_the_same_order_in_other_words(one, other):
         ("List the errors", "List the first error", "one says errors, the other error, first"),
         ("Give me a title", "Give me the title", "one says a, the other the"),
         ("Write as the owner", "Write to the owner", "one says as, the other to"),
+        ("I need a Spanish translation of it", "Translate it from Spanish", "one says a, of, the other from"),
         ("Suggest a change", "Make a change", "one says suggest, the other write"),
         ("Write a letter to Ada", "Write a letter for Ada", "one says to, the other for"),
         ("they sort tyres", "they order tyres", "one says sort, the other order"),
