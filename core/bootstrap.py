@@ -15,6 +15,7 @@ from .cache import BypassSwitch, CacheConfig, LLMCache, RefreshQueue
 from .configuration import (
     alert_rules,
     cache_config,
+    configured_conversations,
     configured_threshold,
     queue_url,
     redis_url,
@@ -23,8 +24,9 @@ from .configuration import (
 )
 from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
+from .keys import names
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
-from .models import CacheStrategy, Usage
+from .models import CacheStrategy, ConversationMode, Usage
 from .monitoring import AlertBoard, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import TTLPolicy
@@ -144,7 +146,7 @@ def bootstrap(
         thresholds=thresholds,
         evidence=evidence,
         questions=_questions(base),
-        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence),
+        verdicts=Verdicts(cache, base.operator_store, invalidation, evidence, personal=base.personal),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
         health=_health(base, invalidation, gauges),
@@ -173,6 +175,10 @@ class _Base(msgspec.Struct, frozen=True, kw_only=True):
     request_redis: Redis | None = None
     redis: Redis | None = None
     queue_redis: Redis | None = None
+
+    def personal(self, text: str) -> bool:
+        """Whether the rules take a text for somebody's own."""
+        return self.ttls.explain(text).personal
 
 
 def _base(settings: Settings, store: Store | None, clock: Clock | None, operator_timeout_seconds: float) -> _Base:
@@ -280,7 +286,12 @@ def _pins(base: _Base) -> Pins | None:
 def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
     thresholds = Thresholds(
-        base.redis, base.audit, configured_threshold(settings), reader=base.request_redis, clock=base.clock
+        base.redis,
+        base.audit,
+        configured_threshold(settings),
+        conversations=configured_conversations(settings),
+        reader=base.request_redis,
+        clock=base.clock,
     )
     rejected = RejectedPairs(base.redis, reader=base.request_redis)
     evidence = Evidence(
@@ -290,7 +301,9 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         keep_prompts=settings.record_prompts,
         budget=settings.false_hit_budget,
         sample_share=settings.judge_sample if settings.judge_model else 0.0,
-        costs=lambda namespace: costs_of(base.metrics.recent(KEEP, RequestFilter(namespace=namespace))),
+        costs=lambda namespace: costs_of(
+            base.metrics.recent(KEEP, RequestFilter(namespace=names.namespace_in(namespace)))
+        ),
         clock=base.clock,
     )
     return thresholds, rejected, evidence
@@ -338,10 +351,12 @@ def _semantic(
             judge=judge,
             observer=evidence.observe,
             count=base.metrics.count,
+            personal=base.personal,
             clock=base.clock,
         )
 
-    return DeferredLookup(thresholds.current, build, count=base.metrics.count)
+    is_on = base.settings.semantic_conversations is ConversationMode.JUDGE
+    return DeferredLookup(thresholds.current, build, count=base.metrics.count, conversations=is_on)
 
 
 def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:

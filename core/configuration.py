@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .access import Role, RoleRules
 from .cache import CacheConfig
-from .models import SemanticMode
+from .models import ConversationMode, SemanticMode
 from .monitoring import AlertRules
 from .policy import PolicyLimits, TTLPolicy
 from .semantic import SemanticConfig
@@ -47,6 +47,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
         hedge=settings.judge_hedge,
+        conversations=settings.semantic_conversations is ConversationMode.JUDGE,
         audience=settings.audience,
         audiences=settings.audiences,
         limits=PolicyLimits(
@@ -69,6 +70,18 @@ def configured_threshold(settings: Settings) -> Threshold:
     return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve)
 
 
+CONVERSATIONS_GREY = 0.4
+"""Cosine from which a question of another conversation is shown to the judge: completed texts are longer and farther
+apart than single questions, and guards look at each."""
+
+
+def configured_conversations(settings: Settings) -> Threshold:
+    """What is in force for conversations until another grey is published: nothing is ever served unjudged."""
+    is_on = settings.semantic_conversations is ConversationMode.JUDGE
+    grey = min(CONVERSATIONS_GREY, settings.semantic_grey)
+    return Threshold(mode=SemanticMode.JUDGE if is_on else SemanticMode.OFF, grey=grey, serve=None)
+
+
 def semantic_config(settings: Settings) -> SemanticConfig:
     """The `SemanticConfig` that the settings describe."""
     return SemanticConfig(
@@ -77,6 +90,7 @@ def semantic_config(settings: Settings) -> SemanticConfig:
         embedder_deadline_seconds=settings.embedder_deadline_seconds,
         index=settings.semantic_index,
         index_megabytes=settings.semantic_index_megabytes,
+        conversations=settings.semantic_conversations is ConversationMode.JUDGE,
     )
 
 

@@ -52,6 +52,13 @@ class SemanticMode(StrEnum):
     SERVE = "serve"
 
 
+class ConversationMode(StrEnum):
+    """Whether a question in a conversation may be answered by one in another: never, or when a judge agrees."""
+
+    OFF = "off"
+    JUDGE = "judge"
+
+
 class IndexChoice(StrEnum):
     """Where vectors are searched: in each process, or by Redis."""
 
@@ -279,7 +286,8 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `prompt` is the last user message, `tags` what the answer depends on. Of an answer that arrived as a stream `chunks`
     is set, and assembles to `body`. `parts` are those of the scope, packed by `core.keys`; `versions`, packed by
-    `core.entries`, what stood here before it was corrected: never served, and gone with the entry."""
+    `core.entries`, what stood here before it was corrected: never served, and gone with the entry. Of an answer in a
+    conversation `family` is packed by `core.keys`, and `history`, shortened, by `core.semantic`."""
 
     header: EntryHeader
     prompt: str
@@ -289,6 +297,8 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     chunks: list[dict[str, Any]] | None = None
     parts: bytes = b""
     versions: bytes = b""
+    family: bytes = b""
+    history: bytes = b""
 
 
 class Default(msgspec.Struct, frozen=True):

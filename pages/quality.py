@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import streamlit as st
 
-from core.models import SemanticMode
-from pages.components.data import actions, queries, semantic
+from core.keys import names
+from core.models import ConversationMode, SemanticMode
+from pages.components.data import actions, context, queries, semantic
 from pages.components.data.semantic import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
 from pages.components.display.figures import many
@@ -13,7 +16,7 @@ from pages.components.display.namespaces import named
 from pages.components.display.placeholder import placeholder
 from pages.components.quality.everywhere import everywhere
 from pages.components.quality.lab import lab
-from pages.components.quality.mode import mode, off
+from pages.components.quality.mode import conversations_off, mode, off
 from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
@@ -21,11 +24,16 @@ from pages.components.shell.address import put, visit
 from pages.components.shell.frame import frame, nothing_yet
 from pages.components.shell.namespace_choice import ALL, choose_namespace
 
+SINGLE = "single questions"
+KINDS: dict[str, Callable[[str], str]] = {SINGLE: str, "conversations": names.conversations_in}
+"""What evidence is of, by its name on the page and in the URL: each kind has its own."""
+
 
 def page() -> None:
     if not frame("Quality", "How often near matches were wrong, what judging them costs, and when they may be served."):
         return
     view = controls()
+    is_conversations = view.namespace != names.namespace_in(view.namespace)
     if view.namespace == ALL:
         st.fragment(everywhere, run_every=EVIDENCE_SECONDS)(view)
         return
@@ -40,12 +48,13 @@ def page() -> None:
     if report.value is None:
         nothing_yet(report)
     elif threshold.mode is SemanticMode.OFF and not report.value.labels:
-        off()
+        conversations_off() if is_conversations else off()
     elif not report.value.lookups and not report.value.labels:
         empty(view)
     else:
         st.fragment(figures_and_review, run_every=EVIDENCE_SECONDS)(view)
-        lab(view, threshold)
+        if not is_conversations:  # nothing of them is served unjudged, whatever the threshold
+            lab(view, threshold)
     proposals(view, threshold, report.value)
     history(view.namespace, threshold, versions)
     if change := st.session_state.get("threshold-change"):
@@ -66,7 +75,13 @@ def figures_and_review(view: EvidenceView) -> None:
 def controls() -> EvidenceView:
     """Draws the controls; returns the namespace and the window."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        namespace = choose_namespace(also=semantic.namespaces_with_threshold().value or (), or_all=True, width=220)
+        published = semantic.namespaces_with_threshold().value or ()
+        namespace = choose_namespace(also=map(names.namespace_in, published), or_all=True, width=220)
+        if namespace != ALL and _has_conversations(namespace, published):
+            kind = st.segmented_control(
+                "Of", list(KINDS), default=SINGLE, key="quality_of", bind="query-params", required=True
+            )
+            namespace = KINDS[kind or SINGLE](namespace)
         window = st.segmented_control(
             "Evidence",
             list(EVIDENCE_WINDOWS),
@@ -76,6 +91,14 @@ def controls() -> EvidenceView:
             required=True,
         )
     return EvidenceView(namespace=namespace, window=window or "all")
+
+
+def _has_conversations(namespace: str, published: Collection[str]) -> bool:
+    """Whether conversations are compared there, or were."""
+    subject = names.conversations_in(namespace)
+    if context.services().settings.semantic_conversations is not ConversationMode.OFF or subject in published:
+        return True
+    return any(one.namespace == subject for one in semantic.evidence_of_all("all").value or ())
 
 
 def empty(view: EvidenceView) -> None:

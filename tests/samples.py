@@ -38,9 +38,12 @@ def digest_of(name: str) -> bytes:
     return sha256(name.encode()).digest()
 
 
+_OF_ENTRY = ("tags", "ttl_class", "body", "chunks", "family", "history")
+
+
 def an_entry(prompt: str = "What is the capital of France?", **fields: Any) -> CacheEntry:
     """An entry; header fields and entry fields may be given by name."""
-    entry_fields = {name: fields.pop(name) for name in ("tags", "ttl_class", "body", "chunks") if name in fields}
+    entry_fields = {name: fields.pop(name) for name in _OF_ENTRY if name in fields}
     header: dict[str, Any] = {
         "digest": digest_of(prompt),
         "scope": digest_of("scope"),

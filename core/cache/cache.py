@@ -101,7 +101,7 @@ class LLMCache:
             fresh_ids=config.fresh_ids,
         )
         self._reader = RequestReader(self.copies, clock)
-        writer = Writer(config, outcomes, clock)
+        writer = Writer(config, outcomes, clock, ttl_policy or TTLPolicy())
         self._flow = RequestFlow(
             config,
             reader=self._reader,

@@ -31,6 +31,7 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     l1_seconds: float = 0
     l1_megabytes: int = 64
     hedge: bool = False
+    conversations: bool = False
     audience: Audience = Audience.AUTO
     audiences: Mapping[str, Audience] = {}
     limits: PolicyLimits = PolicyLimits()

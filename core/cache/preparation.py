@@ -80,7 +80,7 @@ class Preparation:
         if share.bypass:
             return share.bypass
         try:
-            identity = self._identity(request, namespace, share.user)
+            identity = self._identity(request, namespace, share.user, asker=self._asker(request, controls))
         except Unkeyable as error:
             return error.reason
         is_material = identity.may_be_material and strategy is not CacheStrategy.EXACT
@@ -93,7 +93,11 @@ class Preparation:
         config = self._config
         return Audience(config.audiences.get(namespace.partition(names.PART_SEPARATOR)[0], config.audience))
 
-    def _identity(self, request: ChatRequest, namespace: str, user: Any) -> Identity:
+    def _asker(self, request: ChatRequest, controls: Controls) -> Any:
+        """Who asks, where that may count for a conversation."""
+        return policy.user_of(request, controls) if self._config.conversations else None
+
+    def _identity(self, request: ChatRequest, namespace: str, user: Any, *, asker: Any = None) -> Identity:
         """The identity for a user, for everybody without one. Raises Unkeyable."""
         config = self._config
         if not request.base_url:
@@ -106,6 +110,8 @@ class Preparation:
             strip_stop_words=config.strip_stop_words,
             plain_prompts=self._plain_prompts,
             max_bytes=config.limits.max_request_bytes,
+            converses=config.conversations,
+            asker=asker,
         )
 
     def wider_forms(self, call: Call) -> Iterator[tuple[Caution, bytes]]:

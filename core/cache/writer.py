@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -31,6 +31,9 @@ from .config import CacheConfig
 from .effects import Flow, Keep, Remember
 from .recorder import OutcomeRecorder
 
+if TYPE_CHECKING:
+    from ..semantic.conversations import OwnConversation
+
 logger = logging.getLogger("encore.cache")
 
 SAME_WORDING = "same-wording"
@@ -48,7 +51,10 @@ MOVED_TRIES = 16
 class Writer:
     """Stores answers. `clock` gives Unix seconds."""
 
-    def __init__(self, config: CacheConfig, outcomes: OutcomeRecorder, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: CacheConfig, outcomes: OutcomeRecorder, clock: Callable[[], float], ttls: policy.TTLPolicy
+    ) -> None:
+        self._ttls = ttls
         self._config = config
         self._outcomes = outcomes
         self._clock = clock
@@ -136,6 +142,7 @@ class Writer:
             chunks = None if chunks is None else [chunk | own_id if "id" in chunk else chunk for chunk in chunks]
         if repeats_caller((body, *(chunks or ())), notes):
             return policy.REPEATS_CALLER
+        conversation = self._conversation(call)
         return CacheEntry(
             header=header,
             prompt=identity.prompt,
@@ -144,7 +151,18 @@ class Writer:
             body=body,
             chunks=chunks,
             parts=pack(identity.parts),
+            family=conversation.family.pack() if conversation is not None else b"",
+            history=conversation.packed if conversation is not None else b"",
         )
+
+    def _conversation(self, call: Call) -> OwnConversation | None:
+        """The conversation of a request whose answer others may get; None where it has none."""
+        if not call.identity.converses or call.strategy is not CacheStrategy.SEMANTIC:
+            return None
+        from ..semantic.conversations import conversation_of  # the rules are read only where they are wanted
+
+        found = conversation_of(call.identity, lambda text: self._ttls.explain(text).personal)
+        return None if isinstance(found, str) else found
 
     def _fresh_seconds(self, call: Call) -> float | None:
         """How long the answer will be fresh; None for not at all."""
@@ -213,14 +231,22 @@ class Writer:
         identity = call.identity
         if identity.exact == entry.header.digest:
             return SAME_WORDING  # the entry itself stands there
+        conversation = self._conversation(call)
         header = msgspec.structs.replace(
             entry.header,
             digest=identity.exact,
+            scope=identity.scope,
             target=entry.header.digest,
             incarnation=stamp.incarnation,
             sequence=stamp.sequence,
         )
-        alias = CacheEntry(header=header, prompt=identity.prompt, tags=entry.tags, ttl_class=entry.ttl_class)
+        alias = CacheEntry(
+            header=header,
+            prompt=identity.prompt,
+            tags=entry.tags,
+            ttl_class=entry.ttl_class,
+            family=conversation.family.pack() if conversation is not None else b"",
+        )
         folded = identity.normalized
         write = Write(
             digest=header.digest,

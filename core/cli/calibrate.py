@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from typing import IO
+from typing import IO, Any, cast
 
 import click
 import msgspec
 
 from ..entries import SeedReport, import_seeds, read_seeds
 from ..errors import InvalidInput
+from ..keys import names
 from ..metrics import Hedging
 from ..models import SemanticMode
 from ..semantic import JUDGE_WORDS
@@ -17,36 +19,49 @@ from ..semantic.quality import EvidenceReport, Pair, Published, Threshold, Wrong
 from ..text import UNKNOWN, many, milliseconds, money, share
 from . import formats as words
 from .formats import DURATION
-from .shell import EXIT_HELP, Exit, Shell, cli, command, namespace_option
+from .shell import EXIT_HELP, Command, Exit, Shell, cli, command, namespace_option
 
 HEDGING_SECONDS = 30 * 86_400.0
 SHOWN_THRESHOLDS = (0.99, 0.97, 0.95, 0.925, 0.9, 0.875, 0.85, 0.8, 0.75, 0.7)
 
 
+_CONVERSATIONS = click.option(
+    "--conversations", is_flag=True, help="What was asked in conversations, instead of single questions."
+)
+
+
 @cli.group(invoke_without_command=True, epilog=EXIT_HELP)
 @namespace_option
+@_CONVERSATIONS
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def calibrate(context: click.Context, namespace: str | None, as_json: bool) -> None:
+def calibrate(context: click.Context, namespace: str | None, conversations: bool, as_json: bool) -> None:
     """Show how often near matches are wrong, label them, and publish thresholds. Without a subcommand: the report."""
     if context.invoked_subcommand is not None:
-        if namespace or as_json:
+        if namespace or conversations or as_json:
             raise click.UsageError("Put options after the subcommand they are for.")
         return
-    context.invoke(report, namespace=namespace, since=None, as_json=as_json)
+    context.invoke(report, namespace=namespace, conversations=conversations, since=None, as_json=as_json)
 
 
-def _namespace(shell: Shell, namespace: str | None) -> str:
-    return namespace or shell.services.settings.namespace
+def _kind_option(function: Command) -> Command:
+    """Declares --namespace, and --conversations: the command gets the name under which what it is about stands."""
+
+    @functools.wraps(function)
+    def run(shell: Shell, *arguments: Any, conversations: bool, namespace: str | None, **options: Any) -> Any:
+        name = namespace or shell.services.settings.namespace
+        return function(shell, *arguments, namespace=names.conversations_in(name) if conversations else name, **options)
+
+    return namespace_option(cast("Command", _CONVERSATIONS(run)))
 
 
 @command(calibrate)
-@namespace_option
+@_kind_option
 @click.option("--since", type=DURATION, help="How far back. Default: everything that is kept.")
-def report(shell: Shell, namespace: str | None, since: float | None) -> int:
+def report(shell: Shell, namespace: str, since: float | None) -> int:
     """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
     begin = None if since is None else shell.shared.clock() - since
-    found = shell.shared.evidence.report(_namespace(shell, namespace), since=begin)
+    found = shell.shared.evidence.report(namespace, since=begin)
     hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
     plain = found.to_dict() | {"hedging": msgspec.to_builtins(hedging)}
     shell.answer(plain, _report_words(shell, found, hedging))
@@ -131,12 +146,12 @@ def _threshold_words(threshold: Threshold) -> str:
 
 
 @command(calibrate)
-@namespace_option
+@_kind_option
 @click.option("--labelled/--unlabelled", default=None, help="Only pairs with, or without, a label.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
-def pairs(shell: Shell, namespace: str | None, labelled: bool | None, limit: int) -> int:
+def pairs(shell: Shell, namespace: str, labelled: bool | None, limit: int) -> int:
     """List near matches, newest first."""
-    found = shell.shared.evidence.pairs(_namespace(shell, namespace), limit=limit, is_labelled=labelled)
+    found = shell.shared.evidence.pairs(namespace, limit=limit, is_labelled=labelled)
     rows = [
         (
             pair.id,
@@ -171,8 +186,8 @@ def _shown(text: str | None) -> str:
 @command(calibrate)
 @click.argument("pair", required=False)
 @click.option("--same/--different", default=None, help="Whether the stored answer answers both questions.")
-@namespace_option
-def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | None) -> int:
+@_kind_option
+def label(shell: Shell, pair: str | None, same: bool | None, namespace: str) -> int:
     """Label a pair: may the stored answer be given to the question? Without PAIR: go through the unlabelled pairs."""
     services = shell.shared
     if pair is not None:
@@ -184,7 +199,7 @@ def label(shell: Shell, pair: str | None, same: bool | None, namespace: str | No
     if shell.as_json:
         raise click.UsageError("Give a PAIR: only a person at a terminal can go through them.")
     count = 0
-    for waiting in services.evidence.pairs(_namespace(shell, namespace), limit=200, is_labelled=False):
+    for waiting in services.evidence.pairs(namespace, limit=200, is_labelled=False):
         shell.say(f"\nasked:  {_shown(waiting.question)}\nstored: {_shown(waiting.stored)}")
         choice = click.prompt("Same answer?", type=click.Choice(["y", "n", "skip", "end"]), default="skip")
         if choice == "end":
@@ -201,20 +216,20 @@ def _labelled_words(pair: Pair) -> str:
         return "Noted."
     return (
         "Noted. The wrong answer was served, and may be again. Hide it:\n  python -m core invalidate --key "
-        f"{pair.question_key} --namespace {pair.namespace}"
+        f"{pair.question_key} --namespace {names.namespace_in(pair.namespace)}"
     )
 
 
 @command(calibrate)
-@namespace_option
+@_kind_option
 @click.option("--threshold", "thresholds", type=click.FloatRange(0, 1, min_open=True), multiple=True)
 @click.option("--since", type=DURATION, help="How far back. Default: everything that is kept.")
-def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], since: float | None) -> int:
+def lab(shell: Shell, namespace: str, thresholds: tuple[float, ...], since: float | None) -> int:
     """Replay recorded lookups at other thresholds: what would have hit without a judge, how often wrongly, and what it
     would have saved. With one --threshold also the pairs labelled wrong that would have been served."""
     begin = None if since is None else shell.shared.clock() - since
     evidence = shell.shared.evidence
-    points = evidence.replay(_namespace(shell, namespace), thresholds or SHOWN_THRESHOLDS, since=begin)
+    points = evidence.replay(namespace, thresholds or SHOWN_THRESHOLDS, since=begin)
     rows = [
         (
             f"{point.threshold:.3f}",
@@ -228,7 +243,7 @@ def lab(shell: Shell, namespace: str | None, thresholds: tuple[float, ...], sinc
     ]
     header = ("Served from", "Hits", "Labelled", "Wrong", "At most wrong (95 %)", "Would save")
     wrong = {
-        point.threshold: evidence.wrong_hits(_namespace(shell, namespace), point.threshold, since=begin)
+        point.threshold: evidence.wrong_hits(namespace, point.threshold, since=begin)
         for point in points
         if len(points) == 1
     }
@@ -252,7 +267,7 @@ def _wrong_words(one: WrongHit) -> str:
 
 
 @command(calibrate)
-@namespace_option
+@_kind_option
 @click.option(
     "--threshold", type=click.FloatRange(0, 1, min_open=True), help="Cosine from which to serve without the judge."
 )
@@ -266,7 +281,7 @@ def _wrong_words(one: WrongHit) -> str:
 @click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
 def publish(
     shell: Shell,
-    namespace: str | None,
+    namespace: str,
     threshold: float | None,
     grey: float | None,
     grey_by_evidence: bool,
@@ -277,8 +292,7 @@ def publish(
 ) -> int:
     """Put a threshold in force. Without --threshold nothing is served unjudged."""
     services = shell.shared
-    name = _namespace(shell, namespace)
-    in_force = services.thresholds.current(name)
+    in_force = services.thresholds.current(namespace)
     chosen = SemanticMode(mode) if mode else in_force.mode
     if chosen is SemanticMode.OFF and not mode:
         raise click.UsageError("The mode in force is off: give --mode judge or --mode serve.")
@@ -289,22 +303,22 @@ def publish(
     lowest = grey if grey is not None else min(in_force.grey, threshold or 1.0)
     is_fixed = grey is not None or (in_force.grey_fixed and not grey_by_evidence)
     published = services.evidence.publish(
-        name,
+        namespace,
         Threshold(mode=chosen, grey=lowest, serve=threshold, grey_fixed=is_fixed),
         actor=shell.trail,
         note=note,
         unsupported=unsupported,
         expected=expected,
     )
-    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(name), published))
+    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(namespace), published))
     return Exit.OK
 
 
 @command(calibrate)
-@namespace_option
-def versions(shell: Shell, namespace: str | None) -> int:
+@_kind_option
+def versions(shell: Shell, namespace: str) -> int:
     """List all thresholds ever published, newest first."""
-    found = shell.shared.thresholds.versions(_namespace(shell, namespace))
+    found = shell.shared.thresholds.versions(namespace)
     rows = [
         (
             str(one.version),
@@ -326,12 +340,11 @@ def versions(shell: Shell, namespace: str | None) -> int:
 
 @command(calibrate)
 @click.argument("version", type=click.IntRange(min=0))
-@namespace_option
-def rollback(shell: Shell, version: int, namespace: str | None) -> int:
+@_kind_option
+def rollback(shell: Shell, version: int, namespace: str) -> int:
     """Put an earlier version in force again; version 0 is the configured threshold."""
-    name = _namespace(shell, namespace)
-    published = shell.shared.thresholds.roll_back(name, version, actor=shell.trail)
-    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(name), published))
+    published = shell.shared.thresholds.roll_back(namespace, version, actor=shell.trail)
+    shell.answer(msgspec.to_builtins(published), _published_words(shell.named(namespace), published))
     return Exit.OK
 
 
@@ -358,7 +371,7 @@ def seed(
     if not seeds:
         raise InvalidInput("file", "has no questions")
     services = shell.shared
-    name = _namespace(shell, namespace)
+    name = namespace or services.settings.namespace
     if services.semantic is not None:
         services.semantic.warm([name])
     last = SeedReport()

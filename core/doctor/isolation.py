@@ -1,11 +1,16 @@
 """The isolation self-test: a canary stored in one scope must be found there and miss from every other.
 
-It runs the cache's own request path against the real store, in two namespaces of its own, and leaves no entry behind.
+The one exception to that is `ENCORE_SEMANTIC_CONVERSATIONS=judge`: then a conversation may be answered by another of
+its family, if a judge agrees. No judge is asked here, so what only a judge may allow has to miss too.
+
+The test runs the cache's own request path against the real store, in two namespaces of its own, and leaves no entry
+behind.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -43,7 +48,7 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
     allowed(actor, Action.TEST_ISOLATION)
     store.ping()
     canary = secrets.token_hex(8)
-    cache = LLMCache(CacheConfig(namespace=HOME, stale_seconds=0), store=store)
+    cache = LLMCache(CacheConfig(namespace=HOME, stale_seconds=0, conversations=True), store=store)
     question = f"what is the canary called {canary}"
     body = {"choices": [{"message": {"role": "assistant", "content": canary}, "finish_reason": "stop"}]}
     material = f"The canary is called {canary}."
@@ -51,6 +56,10 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
         cache.put(request, Completion(body=body), Controls(ttl=For(TTL_SECONDS)))
         for request in (_request(question), _request(material, system=TRANSLATOR))
     ]
+
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello"}]
+    stored.append(cache.put(_request(question, said=said), Completion(body=body), Controls(ttl=For(TTL_SECONDS))))
+    others = [said[0], {"role": "assistant", "content": "hello again"}]
 
     mine = _request(f"my canary {canary}")
     personal = cache.put(mine, Completion(body=body), Controls(ttl=For(TTL_SECONDS), user="ann"))
@@ -77,6 +86,8 @@ def check_isolation(store: Store, *, now: float, actor: Actor | str = "api") -> 
             name="it in other case", expected="miss", seen=seen(_request(material.replace("T", "t"), system=TRANSLATOR))
         ),
         Check(name="another parameter", expected="miss", seen=seen(_request(question, seed=1))),
+        Check(name="the same conversation", expected="hit", seen=seen(_request(question, said=said))),
+        Check(name="another conversation", expected="miss", seen=seen(_request(question, said=others))),
         Check(name="the same user", expected="hit", seen=seen(mine, user="ann")),
         Check(name="another user", expected="miss", seen=seen(mine, user="bob")),
         Check(name="nobody named", expected="miss", seen=seen(mine)),
@@ -101,6 +112,13 @@ def _remove(store: Store, slot: Slot, answer: Answer) -> None:
         store.remove(slot, [Removal(digest=digest, stamp=stamp, model=seen.model, created_at=seen.created_at)])
 
 
-def _request(question: str, *, model: str = "canary", system: str = "Be brief.", **parameters: Any) -> ChatRequest:
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+def _request(
+    question: str,
+    *,
+    model: str = "canary",
+    system: str = "Be brief.",
+    said: Sequence[dict[str, str]] = (),
+    **parameters: Any,
+) -> ChatRequest:
+    messages = [{"role": "system", "content": system}, *said, {"role": "user", "content": question}]
     return ChatRequest.from_openai(model=model, messages=messages, **parameters)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..bootstrap import Services
 from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
-from ..models import CacheStrategy, SemanticMode
+from ..models import CacheStrategy, ConversationMode, SemanticMode
 from ..settings import Settings
 from .findings import Finding, Level
 from .probe import probe
@@ -48,7 +48,8 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
 def semantic_findings(settings: Settings) -> Iterator[Finding]:
     """Findings on semantic settings that do not have the effect they seem to have. Pure."""
     is_asked_for = settings.strategy is CacheStrategy.SEMANTIC
-    if is_asked_for and settings.semantic is SemanticMode.OFF:
+    is_off = settings.semantic is SemanticMode.OFF and settings.semantic_conversations is ConversationMode.OFF
+    if is_asked_for and is_off:
         yield Finding(
             area="semantic",
             level=Level.WARNING,
@@ -63,6 +64,7 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
             "only requests that ask for it get a semantic lookup.",
             remedy="Set ENCORE_STRATEGY to semantic.",
         )
+    yield from _conversations(settings)
     if settings.semantic is SemanticMode.JUDGE and settings.judge_model is None:
         yield Finding(
             area="semantic",
@@ -70,3 +72,31 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
             text="ENCORE_SEMANTIC is judge, but there is no judge: near matches are misses.",
             remedy="Set ENCORE_JUDGE_MODEL to a small model.",
         )
+
+
+def _conversations(settings: Settings) -> Iterator[Finding]:
+    """Whether conversations answer each other: the one exception to the partition by scope."""
+    if settings.semantic_conversations is ConversationMode.OFF:
+        return
+    missing = [
+        f"{variable} to {value}"
+        for variable, value, is_set in (
+            ("ENCORE_STRATEGY", "semantic", settings.strategy is CacheStrategy.SEMANTIC),
+            ("ENCORE_JUDGE_MODEL", "a small model", settings.judge_model is not None),
+        )
+        if not is_set
+    ]
+    if missing:
+        yield Finding(
+            area="semantic",
+            level=Level.WARNING,
+            text="ENCORE_SEMANTIC_CONVERSATIONS is judge, but conversations are not compared.",
+            remedy=f"Set {' and '.join(missing)}.",
+        )
+        return
+    yield Finding(
+        area="semantic",
+        level=Level.OK,
+        text="Conversations may be answered by others that share all but their history, when the judge agrees: the one "
+        "exception to scopes.",
+    )

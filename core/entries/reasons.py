@@ -40,6 +40,11 @@ _WHY = {
     "incarnation": "The stored entry is from before the cache's record was lost, so it was not used.",
     "no-record": "The namespace was new, or its invalidation record had been lost.",
     "far": "No question near enough was answered before.",
+    "new-history": "No question was asked after this history.",
+    "history-far": "Questions were asked in other conversations, and none of them is near enough.",
+    "history-too-long": "No question was asked after this history, and it is too long to be compared with others.",
+    "history-personal": "No question was asked after this history; it is personal and names no user, so it is compared "
+    "with no other.",
     "loading": "Nothing was stored for this request, and the index of near questions was still being loaded.",
     "no-embedder": "Nothing was stored for this request, and near questions cannot be looked for.",
     "judge-no": "A near question was answered before, and the judge said that its answer does not fit.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from ..access import Acting, Action
@@ -9,7 +11,9 @@ from ..bans import Criteria
 from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput
 from ..invalidation import CacheInvalidator, Invalidation
-from ..models import NO_CONTROLS, ChatRequest, Controls
+from ..keys import Identity, names
+from ..models import NO_CONTROLS, CacheEntry, ChatRequest, Controls
+from ..semantic.conversations import conversation_of, stored_conversation
 from ..semantic.quality import Evidence, pair_id
 from ..stores import Store
 from .explanation import differences_from_entry, explain
@@ -34,9 +38,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdicts:
-    """Takes verdicts. All methods raise AccessDenied, StoreUnavailable, WriteRefused and OutcomeUnknown."""
+    """Takes verdicts. `personal` says of a text whether the rules take it for somebody's own.
 
-    def __init__(self, cache: LLMCache, store: Store, invalidation: CacheInvalidator, evidence: Evidence) -> None:
+    All methods raise AccessDenied, StoreUnavailable, WriteRefused and OutcomeUnknown."""
+
+    def __init__(
+        self,
+        cache: LLMCache,
+        store: Store,
+        invalidation: CacheInvalidator,
+        evidence: Evidence,
+        *,
+        personal: Callable[[str], bool] = lambda text: True,
+    ) -> None:
+        self._personal = personal
         self._cache = cache
         self._store = store
         self._invalidation = invalidation
@@ -59,7 +74,8 @@ class Verdicts:
         hidden = self._invalidation.invalidate(
             Criteria(namespace=namespace, key=key), actor=trail, reason=reason or WRONG
         )
-        if question is None or stored.entry.prompt == question:
+        # Of a conversation the question alone says not enough to be labelled.
+        if question is None or stored.entry.prompt == question or stored.entry.family:
             return Verdict(hidden=hidden)
         try:
             self._evidence.call_different(namespace, pair_id(namespace, question, stored.entry.prompt), actor=trail)
@@ -86,17 +102,30 @@ class Verdicts:
         identity = keyed.identity
         if not identity.prompt.strip():
             raise InvalidInput("question", "give the question for which the answer is wrong")
-        if identity.key == stored.key or identity.prompt == stored.entry.prompt:
+        labelled = self._pair(identity, stored.entry)
+        is_same = labelled[1] == labelled[2] if labelled is not None else identity.prompt == stored.entry.prompt
+        if identity.key == stored.key or is_same:
             raise InvalidInput("key", "this answer was given to the question itself; call it wrong instead")
-        if identity.scope != stored.entry.header.scope:
+        if labelled is None:
             apart = differences_from_entry(explain(self._cache, request, controls), stored.entry)
             names = ", ".join(part.name for part in apart if not part.name.startswith("prompt"))
             raise InvalidInput("request", f"the stored answer is never served for it: they differ in {names}")
-        self._evidence.call_different(namespace, pair_id(namespace, identity.prompt, stored.entry.prompt), actor=trail)
+        self._evidence.call_different(labelled[0], pair_id(*labelled), actor=trail)
         hidden = self._invalidation.invalidate(
             Criteria(namespace=namespace, key=identity.key), actor=trail, reason=APART
         )
         return Verdict(hidden=hidden, labelled=True)
+
+    def _pair(self, identity: Identity, entry: CacheEntry) -> tuple[str, str, str] | None:
+        """Where the evidence on a question and a stored one stands, and both as it has them; None for another scope
+        and another family, where one is never answered by the other."""
+        if identity.scope == entry.header.scope:
+            return identity.namespace, identity.prompt, entry.prompt
+        own = conversation_of(identity, self._personal) if identity.converses else ""
+        stored = stored_conversation(entry)
+        if isinstance(own, str) or stored is None or not own.family.holds(entry.header.scope, entry.family):
+            return None
+        return names.conversations_in(identity.namespace), own.text, stored.text
 
     def stored(self, namespace: str, key: str) -> FoundEntry:
         """The entry at a readable key. Raises InvalidInput for what is no key, NotFound when nothing is stored."""

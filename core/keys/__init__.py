@@ -2,7 +2,9 @@
 
 from . import names
 from .callables import Unnameable, function_name, readable_name
+from .family import Family, family_of, history_of, texts_of
 from .identity import (
+    SCOPE_PARTS,
     USER_BYTES,
     Identity,
     Unkeyable,
@@ -22,9 +24,10 @@ from .plain import PLAIN_FUNCTION, is_plain_function, kind_of, spaced
 from .reach import reach_of
 
 __all__ = [
-    "EVERYWHERE", "NAMESPACE_PATTERN", "NONE", "NOT_NAMED", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN", "USER_BYTES",
-    "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "function_name", "identify",
-    "instructions_in", "is_plain_function", "kind_of", "loose_digest", "names", "normalize", "normalize_loosely",
-    "normalized_digest", "pack", "parse_readable_key", "parts_of", "question_digest", "reach_of", "readable_key",
-    "readable_name", "response_digest", "scope_parts", "shown", "spaced", "unpack", "user_digests", "user_pseudonym",
+    "EVERYWHERE", "NAMESPACE_PATTERN", "NONE", "NOT_NAMED", "PLAIN_FUNCTION", "READABLE_KEY_PATTERN", "SCOPE_PARTS",
+    "USER_BYTES", "Family", "Identity", "Part", "Slot", "TextKind", "Unkeyable", "Unnameable", "family_of",
+    "function_name", "history_of", "identify", "instructions_in", "is_plain_function", "kind_of", "loose_digest",
+    "names", "normalize", "normalize_loosely", "normalized_digest", "pack", "parse_readable_key", "parts_of",
+    "question_digest", "reach_of", "readable_key", "readable_name", "response_digest", "scope_parts", "shown",
+    "spaced", "texts_of", "unpack", "user_digests", "user_pseudonym",
 ]  # fmt: skip

@@ -97,6 +97,11 @@ def is_plain_after(word: str, before: Sequence[str]) -> bool:
     return last != "the" and any(one in english.everyday for one in singulars)
 
 
+def is_usual(word: str) -> bool:
+    """Whether the capitals of a name are those it is written with: `Sweden`, `DVD`, `YouTube`, and not `dVD`."""
+    return word in (word.capitalize(), word.upper()) or word in _english().styled
+
+
 def is_acronym(word: str) -> bool:
     """Whether a word in lower case is known as an acronym that is another word, or code, in small letters."""
     return word in _english().acronyms
@@ -149,6 +154,7 @@ class _English:
         for one in known["plain_after"]:
             for word in one["words"].split():
                 self.plain_after.setdefault(word, set()).update(one["after"])
+        self.styled = frozenset(known["styled"])
         self._made = frozenset(known["made"])
         self.acronyms = frozenset(known["acronyms"].split())
         self.two_meanings, self.works = Phrases(known["two_meanings"]), Phrases(known["works"])

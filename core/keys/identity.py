@@ -48,7 +48,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     `scope`: everything but the last user message's text. `exact`: the whole request. `normalized`: scope and normal
     form, None where that strategy does not apply; `kind` says how far it folds. `prompt` is the text, empty when the
     last message is not plain text. `key` is the readable key: bucket and exact digest, as `X-Encore-Key` shows it.
-    `parts` are what the scope is made of, in the order of `SCOPE_PARTS`.
+    `parts` are what the scope is made of, in the order of `SCOPE_PARTS`. `converses`: there is a history, and near
+    questions of other conversations may be looked for (`core.keys.family`); `asker` is who asks then, if named.
     """
 
     namespace: str
@@ -61,6 +62,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     parts: tuple[Any, ...] = ()
     kind: TextKind = TextKind.MATERIAL
+    converses: bool = False
+    asker: Any = None
 
     def system_prompt(self, *, begin: int, end: int) -> str:
         """The instructions to the model; of longer ones `begin` characters and the last `end`. Empty without any."""
@@ -102,10 +105,13 @@ def identify(
     strip_stop_words: bool = False,
     plain_prompts: frozenset[str] = frozenset(),
     max_bytes: int = 1_000_000,
+    converses: bool = False,
+    asker: Any = None,
 ) -> Identity:
     """The identity of a request in a namespace; `user` is given when the answer is that user's own.
 
     `plain_prompts` are the operator's own system texts under which a question is plainly a question (`spaced`).
+    `converses` and `asker` are for requests with a history.
 
     Raises Unkeyable when the request has no canonical form or is larger than `max_bytes`.
     """
@@ -123,6 +129,7 @@ def identify(
     # A vector belongs to these very characters.
     folds = shape is not None and request.endpoint != "embeddings"
     scope = sha256(_FORM + encoded).digest()
+    has_history = converses and folds and len(request.messages) > 1 + leading_instructions(request.messages)
     exact = sha256(b"exact" + scope + text_bytes).digest()
     kind = kind_of_request(request, text, shape, plain_prompts) if folds else TextKind.MATERIAL
     normalized = normalized_digest(scope, text, kind, strip_stop_words=strip_stop_words) if folds else None
@@ -138,7 +145,19 @@ def identify(
         key=readable_key(bucket, exact),
         parts=parts,
         kind=kind,
+        converses=has_history,
+        asker=asker if has_history else None,
     )
+
+
+def scope_digest(parts: Sequence[Any]) -> bytes:
+    """The scope that is made of parts."""
+    return sha256(_FORM + _encode(tuple(parts))).digest()
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical form of a value of a request. Raises TypeError or ValueError for one without."""
+    return _encode(value)
 
 
 def normalized_digest(scope: bytes, text: str, kind: TextKind, *, strip_stop_words: bool = False) -> bytes | None:

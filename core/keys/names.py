@@ -27,6 +27,21 @@ NAMESPACE_PATTERN = rf"{OWN_NAMESPACE_PATTERN}(?:{PART_SEPARATOR}{OWN_NAMESPACE_
 """Any namespace: an operator's, or a caller's part of one."""
 
 
+CONVERSATIONS: Final = ":conversations"
+"""After a namespace in the names of what is known of its conversations: thresholds, evidence, the judge's budget. No
+namespace can end so."""
+
+
+def conversations_in(namespace: str) -> str:
+    """The name under which everything on the conversations of a namespace stands, apart from its single questions."""
+    return namespace + CONVERSATIONS
+
+
+def namespace_in(subject: str) -> str:
+    """The namespace of a name for conversations, or of a namespace itself."""
+    return subject.removesuffix(CONVERSATIONS)
+
+
 EVERYWHERE: Final = "*"
 """All namespaces, where an invalidation names one. No namespace can be called so."""
 

@@ -17,12 +17,14 @@ from .certainty import (
     is_everyday,
     is_name,
     is_plain_after,
+    is_usual,
     names_a_work,
     without_shout,
 )
 from .phrases import TextKind
 from .spelling import (
     LONGEST,
+    has_remains,
     is_turkish,
     lower,
     lower_in_turkish,
@@ -125,7 +127,7 @@ def _fold(bare: str, kind: TextKind) -> str:
     if _is_literal(bare) or (spelt is not bare and _is_literal(spelt)):
         return bare
     lowered = lower(spelt)
-    sure = certainty(lowered, kind)
+    sure = Certainty.UNSURE if has_remains(spelt) else certainty(lowered, kind)
     if sure is Certainty.UNSURE:
         folded = respell_cautiously(bare, kind)
     else:
@@ -175,7 +177,7 @@ def _without_closing(text: str, closing: str) -> str:
     """The text without the marks it ends in, if all of them are closing ones."""
     bare = text.rstrip(_ANY_CLOSING)
     marks = text[len(bare) :]
-    if not bare or bare[-1] == " ":
+    if not bare or bare[-1].isspace():
         # A mark that stands alone is what is asked about: "What is the meaning of !", "git add ."
         return text if bare else ""
     # "Really?!", "Tell me more?" and "Tell me more..." say something by their marks.
@@ -242,7 +244,9 @@ def _has_idle_capital(word: str, before: Sequence[str], after: str) -> bool:
         return False
     if word == "I":
         return _bare(before[-1]) in _BEFORE_I and _bare(after.lower()) not in ("is", "was", "equals")
-    return lowered.startswith(("i'", "i’")) or is_name(_bare(lowered).removesuffix("'s"), before)
+    return lowered.startswith(("i'", "i’")) or (
+        is_usual(_bare(word).removesuffix("'s")) and is_name(_bare(lowered).removesuffix("'s"), before)
+    )
 
 
 def _fold_first(text: str, lower: Callable[[str], str]) -> str:

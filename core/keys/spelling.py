@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from ..text import nfkc
+from ..text import nfc, nfkc
 from .phrases import SENTENCE_END, Openings, TextKind, rules_data, words_of
 
 LONGEST = 300
@@ -36,10 +36,11 @@ _OVERRIDES = re.compile("[\u202d\u202e]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
 _ANY_DIRECTION = re.compile(f"[{_DIRECTIONS}]")
 _JOINERS = re.compile(
-    "(?<![\u0590-\u1fff\u2190-\ufaff\ufb07-\uff00\uff66-\U0001ffff])[\u200c\u200d]+(?![\u0590-\u1dff\u2190-\u2fff\U0001f000-\U0001ffff])"
+    "(?<![\u0590-\u1fff\u2190-\ufaff\ufb07-\uff00\uff66-\U0001ffff\u200c\u200d])[\u200c\u200d]++(?![\u0590-\u1dff\u2190-\u2fff\U0001f000-\U0001ffff])"
 )
 _HIDDEN = re.compile(f"[{_INVISIBLE}\u200c\u200d]")
 _ANY_INVISIBLE = re.compile(f"[{_INVISIBLE}]")
+_REMAINS = re.compile(f"[{_INVISIBLE}\u202d\u202e🙂🙏👍😊]")
 _STANDS_ALONE = re.compile(rf"(?<!\S)[{_MARKS}]*[{_INVISIBLE}\u200c\u200d][{_MARKS}{_INVISIBLE}\u200c\u200d]*(?!\S)")
 _INSIDE = re.compile(rf"\w[{_INVISIBLE}\u200c\u200d]+\w")
 _CODE = re.compile(r"\d|_|[^\W\d_][A-Z](?![A-Z]*\Z)|[a-z][A-Z]")
@@ -50,7 +51,7 @@ _CONTRACTION = re.compile(
     re.IGNORECASE,
 )
 _ONE_BLANK = re.compile("(?<!\\s)[\u00a0\u202f](?!\\s)")
-_TATWEEL = re.compile("(?<=[\u0620-\u064a\u066e-\u06d3])ـ+(?=[\u0620-\u064a\u066e-\u06d3])")
+_TATWEEL = re.compile("(?<=[\u0620-\u063f\u0641-\u064a\u066e-\u06d3])ـ+(?=[\u0620-\u063f\u0641-\u064a\u066e-\u06d3])")
 # A letter that stands alone may be asked about: `What is ﬁ?`.
 _FORMS = re.compile(
     f"(?<=[\u0620-\u06d3{_ARABIC_FORMS}])[{_ARABIC_FORMS}]+|[{_ARABIC_FORMS}]+(?=[\u0620-\u06d3{_ARABIC_FORMS}])"
@@ -62,8 +63,9 @@ _WIDE = {ord(wide): wide_to for wide, wide_to in ((chr(0xFEE0 + code), chr(code)
 _WIDE_ALNUM = re.compile(f"[{_FULL_WIDTH}]")
 _NARROW_ALNUM = re.compile("[0-9A-Za-z]")
 _NOT_LATIN = re.compile("[\u2e80-\u2fff\u3001-\ufaff]")
-_SELECTED = re.compile("([\u203c-\u3299\U0001f000-\U0001faff])([\ufe0e\ufe0f])")
+_SELECTED = re.compile("([\u203c-\u3299\U0001f000-\U0001faff])([\ufe0e\ufe0f])(?![\ufe0e\ufe0f])")
 _OPENING_MARK = re.compile(r"(?:\A|(?<=, ))([¿¡])(?=\w)")
+_MARKS_APART = re.compile(rf"(?<![\s{_MARKS}])[\s{_MARKS}]+\Z")
 _WORD = re.compile(r"\w+")
 _AROUND = _MARKS + ",;:()'¿¡" + "\u200b\u2060\ufeff\u00ad\u200e\u200f\u061c"
 
@@ -75,10 +77,15 @@ def respell(text: str) -> str:
     text = _without_emoji(_in_any_text(text))
     if _OVERRIDES.search(text) or _STANDS_ALONE.search(text) or _hides_in_code(text):
         return text
-    folded = _JOINERS.sub("", _ANY_INVISIBLE.sub("", text))
+    folded = _in_any_text(nfc(_JOINERS.sub("", _ANY_INVISIBLE.sub("", text))))
     folded = _APOSTROPHE.sub("'", _ONE_BLANK.sub(" ", folded))
     folded = _LIGATURE.sub(_compatible, _without_selectors(_in_one_width(folded)))
     return folded if _has_one_spelling(text, folded) else text
+
+
+def has_remains(text: str) -> bool:
+    """Whether a text keeps characters that are given up elsewhere: they may be what is asked about."""
+    return not text.isascii() and _REMAINS.search(text) is not None
 
 
 def respell_cautiously(text: str, kind: TextKind) -> str:
@@ -94,9 +101,9 @@ def respell_cautiously(text: str, kind: TextKind) -> str:
 
 def with_mark_joined(text: str, kind: TextKind) -> str:
     """A text without blanks before its closing marks, unless they are what is asked about: `what is ?`."""
-    bare = text.rstrip(_MARKS)
-    said = bare.rstrip()
-    if len(said) == len(bare) or len(bare) == len(text) or kind is TextKind.MATERIAL:
+    said = _MARKS_APART.sub("", text) if text[-1:] in _MARKS else text
+    marks = "".join(text[len(said) :].split())
+    if not text[len(said) :][:1].isspace() or marks.strip(marks[-1]) or kind is TextKind.MATERIAL:
         return text
     words = words_of(lower(said))
     rules = _rules()
@@ -104,7 +111,7 @@ def with_mark_joined(text: str, kind: TextKind) -> str:
         return text
     if len(words) < 3 and not (said.endswith(rules.ends) or rules.unspaced.search(said)):
         return text
-    return said + text[len(bare) :]
+    return said + marks
 
 
 def without_opening_marks(text: str) -> str:
@@ -226,7 +233,11 @@ class _Rules:
         data = rules_data()
         spellings, languages = data["spellings"], data["languages"]
         self.friendly = frozenset(spellings["friendly"])
-        self.after_marks = spellings["friendly"] + " \u00a0\u202f\ufe0f\u200b\u2060\ufeff\u00ad\u200e\u200f"
+        self.after_marks = (
+            spellings["friendly"]
+            + " \u00a0\u202f\ufe0f"
+            + "".join(filter(_ANY_INVISIBLE.match, map(chr, range(1 << 16))))
+        )
         self.pointing = {True: frozenset(spellings["pointing"]), False: frozenset(spellings["pointing_elsewhere"])}
         self.pointing_signs = re.compile("|".join(map(re.escape, spellings["pointing_signs"])))
         self.dangling = frozenset(spellings["dangling"])

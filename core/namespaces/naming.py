@@ -76,13 +76,15 @@ class Naming:
 
     def knowing(self, more: Iterable[str]) -> Naming:
         """The same for more ids: all rows of a table, say, so that each of them is told from the others."""
-        new = {one for one in more if one not in self.known}
+        new = {one for one in map(names.namespace_in, more) if one not in self.known}
         return Naming(self.labels, self.known | new) if new else self
 
     def shown(self, namespace: str) -> str:
         """The name: the label, or the id with its hash shortened. Text from outside, on one line."""
         if namespace == EVERYWHERE:
             return ALL_NAMESPACES
+        if namespace.endswith(names.CONVERSATIONS):
+            return f"{self.shown(names.namespace_in(namespace))}, conversations"
         if (name := self._names.get(namespace)) is not None:
             return name
         own, part = _halves(namespace)
@@ -94,11 +96,14 @@ class Naming:
         """The name with the whole id, for what is pasted into commands: `Support (key-3f9a…)` spelt out, or the id."""
         if namespace == EVERYWHERE:
             return ALL_NAMESPACES
+        if namespace.endswith(names.CONVERSATIONS):
+            return f"{self.whole(names.namespace_in(namespace))}, conversations"
         given = self.label(namespace)
         return f"{given.label} ({namespace})" if given is not None else namespace
 
     def label(self, namespace: str) -> NamespaceLabel | None:
         """The label of a namespace, of the whole one for a part without its own; None where nobody gave one."""
+        namespace = names.namespace_in(namespace)
         return self.labels.get(namespace) or self.labels.get(_halves(namespace)[0])
 
     def short(self, namespace: str) -> str:

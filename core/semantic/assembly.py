@@ -38,6 +38,7 @@ def assemble(
     judge: Judge | None,
     observer: Observer,
     count: Callable[[str], None],
+    personal: Callable[[str], bool] = lambda text: True,
     clock: Callable[[], float] = time.time,
 ) -> tuple[SemanticLookup, SharedVectors | None]:
     """The lookup, and the replication that keeps its index current (None where the index is in Redis itself).
@@ -62,6 +63,8 @@ def assemble(
         judge=judge,
         count=count,
         observer=observer,
+        conversations=config.conversations,
+        personal=personal,
     )
     return lookup, vectors
 

@@ -15,3 +15,4 @@ class SemanticConfig(msgspec.Struct, frozen=True, kw_only=True):
     embedder_deadline_seconds: float = 1.0
     index: IndexChoice = IndexChoice.NUMPY
     index_megabytes: int = 512
+    conversations: bool = False

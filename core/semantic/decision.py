@@ -51,18 +51,23 @@ class Objection(NamedTuple):
 
 
 class NearEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored entry that passed the checked lookup, and what a guard or a label has against serving it."""
+    """A stored entry that passed the checked lookup, and what a guard or a label has against serving it.
+
+    `told` is its question as it is reported, where that is more than its prompt: a whole conversation.
+    """
 
     entry: CacheEntry
     bucket: int
     similarity: float
     objection: Objection
+    told: str = ""
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):
     """What is known so far: the entries fetched, nearest first, and whether there may be more of them.
 
     `nearest` is the cosine of the nearest row of the index, None without any. `is_loaded`: the index held every row.
+    `far` is the reason of a miss for which nothing was near enough.
     """
 
     bounds: Bounds
@@ -70,6 +75,7 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[NearEntry, ...] = ()
     has_more: bool = True
     is_loaded: bool = True
+    far: str = "far"
 
     def is_far(self, near: NearEntry) -> bool:
         """Whether an entry is too far to be served whatever a judge says."""
@@ -123,7 +129,7 @@ def decide(found: Candidates, rulings: Mapping[int, Judgement]) -> Serve | Ask |
     """
     if rulings:
         return _ruled(rulings)
-    reason = "far" if found.is_loaded else "loading"
+    reason = found.far if found.is_loaded else "loading"
     asked: list[int] = []
     far = 0
     for place, near in enumerate(found.entries):
@@ -175,7 +181,7 @@ def neighbour(
     return Neighbour(
         key=readable_key(near.bucket, header.digest),
         model=header.model,
-        prompt=near.entry.prompt,
+        prompt=near.told or near.entry.prompt,
         similarity=math.floor(near.similarity * 1e6) / 1e6,
         guard=near.objection.guard,
         reason=near.objection.reason,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..concurrency import begin_in_each_process
 from ..errors import CacheError
-from ..keys import Identity, Slot
+from ..keys import Identity, Slot, names
 from ..models import Controls, SemanticMode
 from ..stores import Store
 from .quality import Threshold
@@ -48,11 +48,13 @@ class DeferredLookup:
         *,
         wait_seconds: float = WAIT_SECONDS,
         count: Callable[[str], None] = lambda name: None,
+        conversations: bool = False,
     ) -> None:
         self._thresholds = thresholds
         self._build = build
         self._wait_seconds = wait_seconds
         self._count = count
+        self._conversations = conversations
         begin_in_each_process(self._begin)
 
     def _begin(self) -> None:
@@ -73,7 +75,14 @@ class DeferredLookup:
         """Whether near questions are looked for. Raises StoreUnavailable."""
         if not identity.fuzzy or self.problem:
             return False
-        return self._thresholds(identity.namespace).mode is not SemanticMode.OFF
+        if self._thresholds(identity.namespace).mode is not SemanticMode.OFF:
+            return True
+        return identity.converses and self._compares_conversations(identity)
+
+    def _compares_conversations(self, identity: Identity) -> bool:
+        if not self._conversations:
+            return False
+        return self._thresholds(names.conversations_in(identity.namespace)).mode is not SemanticMode.OFF
 
     def candidates(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
@@ -100,7 +109,7 @@ class DeferredLookup:
 
         Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
-        if not self.applies(identity):
+        if not self.applies(identity) and (not identity.fuzzy or not self._compares_conversations(identity)):
             return
         lookup = self._ready(0.0)
         if lookup is not None:

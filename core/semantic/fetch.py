@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from ..bans import InvalidationRecord, Visibility
-from ..keys import Identity, Slot
+from ..keys import Family, Identity, Slot
 from ..models import CacheEntry, Controls
 from ..stores import Examined, MissReason, Store, examine, follow
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """One request's question, where its near ones are read from, and as of when (Unix seconds).
 
-    `slot_of` gives the slot of a namespace's bucket.
+    `slot_of` gives the slot of a namespace's bucket. With a `family` its entries are read too.
     """
 
     store: Store
@@ -27,6 +27,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity
     controls: Controls
     now: float
+    family: Family | None = None
 
 
 class Live(NamedTuple):
@@ -40,6 +41,20 @@ class Live(NamedTuple):
 def row_key(bucket: int, digest: bytes) -> bytes:
     """The key of an entry in the index."""
     return bucket.to_bytes(2, "big") + digest
+
+
+def family_row_key(bucket: int, digest: bytes) -> bytes:
+    """The key of an entry in the partition of its family: another one, since all rows of an hour share a hash."""
+    return row_key(bucket, digest) + _IN_FAMILY
+
+
+def is_in_family(key: bytes) -> bool:
+    """Whether the key of a row is of the partition of a family."""
+    return len(key) == _KEY_BYTES + len(_IN_FAMILY)
+
+
+_KEY_BYTES = 34
+_IN_FAMILY = b"c"
 
 
 def live_entries(query: Query, rows: Sequence[Candidate], forget: Callable[[bytes], None]) -> Iterator[Live]:
@@ -74,7 +89,7 @@ def _examined(query: Query, key: bytes, value: bytes | None, record: Invalidatio
         return MissReason.ABSENT
     identity, max_age = query.identity, query.controls.max_age
     bucket, digest = _unpacked(key)
-    found = examine(value, digest, identity, record, query.now, max_age)
+    found = examine(value, digest, identity, record, query.now, max_age, query.family)
     if isinstance(found, Examined) and (target := found.entry.header.target) is not None:
         slot = query.slot_of(identity.namespace, bucket)
         found, _ = follow(query.store, slot, identity, found.entry, target, query.now, max_age)
@@ -95,4 +110,4 @@ def _read(query: Query, rows: Sequence[Candidate]) -> dict[bytes, tuple[bytes | 
 
 
 def _unpacked(key: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(key[:2], "big"), key[2:]
+    return int.from_bytes(key[:2], "big"), key[2:_KEY_BYTES]

@@ -9,30 +9,35 @@ decides is in `decision`, what it reads in `fetch`; `find` is the plain loop ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from ..errors import StoreUnavailable
-from ..keys import Identity, Slot
+from ..keys import Identity, Slot, history_of, names
 from ..models import NO_CONTROLS, CacheEntry, Controls, SemanticMode
 from ..stores import Store
 from ..stores.redis import reading, writing
+from .conversations import Conversation, OwnConversation, conversation_of, difference, stored_conversation
 from .decision import Ask, Bounds, Candidates, NearEntry, Objection, bounds, neighbour
 from .embedding import CheckedEmbedder, NoVector, Vector
-from .fetch import Query, live_entries, row_key
+from .fetch import Query, family_row_key, live_entries, row_key
 from .index import Candidate, Partition, SemanticIndex
 from .objections import objection
 from .quality import Threshold, pair_id
-from .results import Neighbour, SemanticResult
+from .results import Case, Neighbour, SemanticResult
 from .search import Judge, Observer, Search
 
 CANDIDATES = 8
 """Rows taken from the index: an expired or invalidated first must not hide a live second."""
 NEAREST_FROM = 0.5
 """A nearest question farther than this is not worth a mention."""
+FAR, NEW_HISTORY, HISTORY_FAR = "far", "new-history", "history-far"
+"""Why nothing is served: no question near enough; none after this history, or after another one; none near enough after
+another one."""
 LABEL = "label"
 """Beside the guards' names: what refuses a pair that an operator, or a judge afterwards, called different."""
 
@@ -71,6 +76,8 @@ class SemanticLookup:
         judge: Judge | None = None,
         count: Callable[[str], None] = lambda name: None,
         observer: Observer = lambda identity, threshold, result: None,
+        conversations: bool = False,
+        personal: Callable[[str], bool] = lambda text: True,
     ) -> None:
         self.embedder = embedder
         self.index = index
@@ -80,10 +87,24 @@ class SemanticLookup:
         self._judge = judge
         self._count = count
         self._observer = observer
+        self._conversations = conversations
+        self._personal = personal
 
     def applies(self, identity: Identity) -> bool:
         """Whether near questions are looked for: the mode allows it and the last message is plain text."""
-        return identity.fuzzy and self.thresholds(identity.namespace).mode is not SemanticMode.OFF
+        return identity.fuzzy and (self._looks_in_scope(identity) or self._looks_in_family(identity))
+
+    def _looks_in_scope(self, identity: Identity) -> bool:
+        return self.thresholds(identity.namespace).mode is not SemanticMode.OFF
+
+    def _looks_in_family(self, identity: Identity) -> bool:
+        """Whether questions of other conversations are candidates."""
+        return identity.converses and self._compares_conversations(identity)
+
+    def _compares_conversations(self, identity: Identity) -> bool:
+        if not self._conversations:
+            return False
+        return self.thresholds(names.conversations_in(identity.namespace)).mode is SemanticMode.JUDGE
 
     def candidates(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
@@ -92,26 +113,117 @@ class SemanticLookup:
 
         A `SemanticResult` is the end of it: the question has no usable vector. Raises StoreUnavailable.
         """
+        query = Query(store=store, slot_of=slot_of, identity=identity, controls=controls, now=now)
+        then = partial(self._in_family, query) if self._looks_in_family(identity) else None
+        if then is not None and not self._looks_in_scope(identity):
+            return then()
         threshold = self.thresholds(identity.namespace)
-        vector = self.embedder.vector(identity.prompt)
-        if isinstance(vector, NoVector):
-            self._count(f"no_vector_{vector.value.replace('-', '_')}")
-            return SemanticResult(reason=f"no-vector-{vector}")
+        vector = self._vector(identity.prompt)
+        if isinstance(vector, SemanticResult):
+            return vector if then is None else then()
         limits = bounds(threshold, controls.threshold, has_judge=self._judge is not None)
         partition = self._partition(identity)
         is_loaded = self._vectors is None or self._vectors.catch_up(partition)
         rows = self._search(partition, vector, CANDIDATES, min(limits.noted, NEAREST_FROM))
-        query = Query(store=store, slot_of=slot_of, identity=identity, controls=controls, now=now)
         return Search(
             identity,
             threshold,
-            Candidates(bounds=limits, nearest=rows[0].similarity if rows else None, is_loaded=is_loaded),
+            Candidates(
+                bounds=limits,
+                nearest=rows[0].similarity if rows else None,
+                is_loaded=is_loaded,
+                far=FAR if rows or not history_of(identity) else NEW_HISTORY,
+            ),
             self._near(query, partition, [row for row in rows if row.similarity >= limits.noted], limits),
             embedder=self.embedder.identity.digest.hex(),
             judge=self._judge,
             count=self._count,
             observer=self._observer,
+            then=then,
         )
+
+    def _in_family(self, query: Query) -> Search | SemanticResult:
+        """The search among questions of other conversations, and of those that were asked first; only ever judged."""
+        identity = query.identity
+        subject = names.conversations_in(identity.namespace)
+        threshold = self.thresholds(subject)
+        own = conversation_of(identity, self._personal)
+        if isinstance(own, str):
+            return SemanticResult(reason=own)
+        vector = self._vector(own.completed.text)
+        if isinstance(vector, SemanticResult):
+            return vector
+        limits = bounds(threshold, query.controls.threshold, has_judge=self._judge is not None)
+        # Whatever was published: nothing of another conversation is served unjudged.
+        limits = msgspec.structs.replace(limits, serve=math.inf)
+        partitions = [self._family_partition(identity, own), self._partition(identity, own.family.first)]
+        if not own.family.first:
+            del partitions[1:]
+        is_loaded = all(self._vectors is None or self._vectors.catch_up(partition) for partition in partitions)
+        found = [
+            (row, partition)
+            for partition in partitions
+            for row in self._search(partition, vector, CANDIDATES, min(limits.noted, NEAREST_FROM))
+        ]
+        found = sorted(found, key=lambda one: -one[0].similarity)[:CANDIDATES]
+        homes = {row.key: partition for row, partition in found}
+        return Search(
+            # In evidence the whole conversation is the question, and those of a namespace stand apart.
+            msgspec.structs.replace(identity, namespace=subject, prompt=own.text),
+            threshold,
+            Candidates(
+                bounds=limits,
+                nearest=found[0][0].similarity if found else None,
+                is_loaded=is_loaded,
+                far=HISTORY_FAR if found else NEW_HISTORY,
+            ),
+            self._near_conversations(query, own, [row for row, _ in found if row.similarity >= limits.noted], homes),
+            embedder=self.embedder.identity.digest.hex(),
+            judge=self._judge,
+            count=self._count,
+            observer=self._observer,
+            case=Case(
+                namespace=subject,
+                question=identity.prompt,
+                history=own.history,
+                dependencies=own.dependencies,
+                converses=True,
+            ),
+        )
+
+    def _near_conversations(
+        self, query: Query, own: OwnConversation, rows: Sequence[Candidate], homes: Mapping[bytes, Partition]
+    ) -> Iterator[NearEntry]:
+        """The fresh entries of a family that rows lead to, with what stands against serving each."""
+        query = msgspec.structs.replace(query, family=own.family)
+        for live in live_entries(query, rows, lambda key: self._forget(homes[key], key)):
+            stored = stored_conversation(live.entry)
+            if stored is None:
+                continue
+            yield NearEntry(
+                entry=live.entry,
+                bucket=live.bucket,
+                similarity=live.similarity,
+                objection=self._apart(query.identity, own, stored),
+                told=stored.text,
+            )
+
+    def _apart(self, identity: Identity, own: OwnConversation, stored: Conversation) -> Objection:
+        """What a label, or a difference, has against answering one conversation by another. Raises StoreUnavailable."""
+        subject = names.conversations_in(identity.namespace)
+        refused = self._refused(subject)
+        if refused and pair_id(subject, own.text, stored.text) in refused:
+            return Objection(LABEL, "this pair was labelled as different")
+        found = difference(own.completed, stored.completed)
+        return Objection(found.name, found.reason) if found is not None else Objection("", "")
+
+    def _vector(self, text: str) -> Vector | SemanticResult:
+        """The vector of a text, or the end of a lookup without one."""
+        vector = self.embedder.vector(text)
+        if isinstance(vector, NoVector):
+            self._count(f"no_vector_{vector.value.replace('-', '_')}")
+            return SemanticResult(reason=f"no-vector-{vector}")
+        return vector
 
     def find(
         self, store: Store, slot_of: Callable[[str, int], Slot], identity: Identity, controls: Controls, now: float
@@ -146,15 +258,24 @@ class SemanticLookup:
     def remember(self, identity: Identity, expires_at: float) -> None:
         """Adds a stored question to the index; nothing when the mode is off or it has no usable vector.
 
-        Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
+        One in a conversation is added to its family too. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
-        if not self.applies(identity):
+        if not identity.fuzzy:
             return
-        vector = self.embedder.vector(identity.prompt)
+        is_first = not identity.converses and self._compares_conversations(identity)
+        if is_first or self._looks_in_scope(identity):
+            key = row_key(identity.bucket, identity.exact)
+            self._add(self._partition(identity), key, identity.prompt, expires_at)
+        if self._looks_in_family(identity):
+            own = conversation_of(identity, self._personal)
+            if not isinstance(own, str):
+                key = family_row_key(identity.bucket, identity.exact)
+                self._add(self._family_partition(identity, own), key, own.completed.text, expires_at)
+
+    def _add(self, partition: Partition, key: bytes, text: str, expires_at: float) -> None:
+        vector = self.embedder.vector(text)
         if isinstance(vector, NoVector):
             return
-        partition = self._partition(identity)
-        key = row_key(identity.bucket, identity.exact)
         with writing():
             self.index.add(partition, key, vector, expires_at)
         if self._vectors is not None:
@@ -174,8 +295,11 @@ class SemanticLookup:
         is_far = similarity < limits.lowest
         return objection(identity.prompt, entry.prompt, self.embedder, serve=limits.serve, weighs=not is_far)
 
-    def _partition(self, identity: Identity) -> Partition:
-        return Partition(namespace=identity.namespace, scope=identity.scope, embedder=self.embedder.identity)
+    def _partition(self, identity: Identity, scope: bytes = b"") -> Partition:
+        return Partition(namespace=identity.namespace, scope=scope or identity.scope, embedder=self.embedder.identity)
+
+    def _family_partition(self, identity: Identity, own: OwnConversation) -> Partition:
+        return self._partition(identity, own.family.digest)
 
     def _search(self, partition: Partition, vector: Vector, k: int, minimum_similarity: float) -> list[Candidate]:
         with reading():

@@ -25,11 +25,17 @@ JUDGE_WORDS = {
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What a judge is asked about: a question in a namespace, and the messages before it, shortened, oldest first."""
+    """What a judge is asked about: a question in a namespace, and the messages before it, shortened, oldest first.
+
+    `converses`: the stored questions have histories of their own. `dependencies` are then what rules have named that
+    the question depends on.
+    """
 
     namespace: str
     question: str
     history: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    converses: bool = False
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,11 +44,16 @@ class Observer(Protocol):
         ...
 
 
+_JUDGE_IS_AWAY = frozenset({"judge-late", "judge-over-budget", "judge-broken"})
+"""Reasons of a miss after which a judge that is asked once more would be so again."""
+
+
 class Search:
     """One lookup under way. Its steps follow one another, on any thread; it is for one request.
 
     `entries` yields what the index found near, nearest first, and reads from the store as it goes on. `embedder` is the
-    identity's digest in hex.
+    identity's digest in hex, `case` what the judge is asked about, the request's question by default. `then` begins a
+    further search where this one has found nothing: its steps follow on this one's.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class Search:
         judge: Judge | None,
         count: Callable[[str], None],
         observer: Observer,
+        case: Case | None = None,
+        then: Callable[[], Search | SemanticResult] | None = None,
     ) -> None:
         self._identity = identity
         self._threshold = threshold
@@ -71,31 +78,55 @@ class Search:
         self._judge = judge
         self._count = count
         self._observer = observer
+        self._case = case
+        self._then = then
+        self._further: Search | None = None
         self._rulings: Mapping[int, Judgement] = {}
 
     @property
     def nearest(self) -> float | None:
         """The cosine of the nearest row, served or not; None when none was near at all."""
-        return self._found.nearest
+        return self._further.nearest if self._further is not None else self._found.nearest
 
     def decide(self) -> Serve | Ask | Miss:
         """The next step. Reads as many entries as the decision needs, mostly one. Raises StoreUnavailable."""
+        if self._further is not None:
+            return self._further.decide()
         while isinstance(step := decide(self._found, self._rulings), More):
             self._fetch()
+        if isinstance(step, Miss) and self._then is not None and step.reason not in _JUDGE_IS_AWAY:
+            return self._go_on(step, self._then)
         return step
+
+    def _go_on(self, step: Miss, begin: Callable[[], Search | SemanticResult]) -> Serve | Ask | Miss:
+        """The first step of the further search; this one is observed as it ended."""
+        self._then = None
+        further = begin()
+        if isinstance(further, SemanticResult):
+            return Miss(reason=further.reason)
+        self.report(step)
+        self._further = further
+        return further.decide()
 
     def ask(self, step: Ask) -> None:
         """Asks the judge about the entries of a step, in one call: up to the judge's deadline."""
+        if self._further is not None:
+            self._further.ask(step)
+            return
         if self._judge is None:
             raise AssertionError("no step asks a judge where there is none")
         identity = self._identity
-        case = Case(namespace=identity.namespace, question=identity.prompt, history=earlier_texts(identity))
+        case = self._case or Case(
+            namespace=identity.namespace, question=identity.prompt, history=earlier_texts(identity)
+        )
         rulings = self._judge.rule(case, [self._found.entries[place].entry for place in step.places])
         self._count(f"judge_{outcome(rulings).replace('-', '_')}")
         self._rulings = dict(zip(step.places, rulings, strict=True))
 
     def report(self, step: Serve | Miss) -> SemanticResult:
         """The result of the lookup, which the observer gets too. Once, at its end."""
+        if self._further is not None:
+            return self._further.report(step)
         place = step.place if isinstance(step, Serve) else None
         served = self._found.entries[place] if place is not None else None
         result = SemanticResult(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
-from ..models import IndexChoice, SemanticMode
+from ..models import ConversationMode, IndexChoice, SemanticMode
 from .fields import FROM_JSON
 
 
@@ -25,6 +25,11 @@ class SemanticSettings(BaseModel):
     )
     semantic_grey: float = Field(
         0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge, until evidence moves it."
+    )
+    semantic_conversations: ConversationMode = Field(
+        ConversationMode.OFF,
+        description="Whether a question in a conversation may be answered by one in another. off: never; judge: when "
+        "the judge, shown both, agrees. Nothing is ever served unjudged.",
     )
     semantic_index: IndexChoice = Field(
         IndexChoice.NUMPY,

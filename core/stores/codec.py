@@ -83,7 +83,14 @@ class _Corrected(_Payload, array_like=True, frozen=True):
     versions: bytes = b""
 
 
-_decode = msgspec.msgpack.Decoder(_Corrected).decode
+class _Conversing(_Corrected, array_like=True, frozen=True):
+    """The payload of an answer in a conversation, or of an alias of one."""
+
+    family: bytes = b""
+    history: bytes = b""
+
+
+_decode = msgspec.msgpack.Decoder(_Conversing).decode
 _decode_words = msgspec.msgpack.Decoder(_Words).decode
 _decode_tags = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _SUMMARY = struct.Struct(">BB4x16sQ32s32xd32xBH")
@@ -96,8 +103,7 @@ def encode_entry(entry: CacheEntry) -> bytes:
     """
     header = entry.header
     try:
-        content = (entry.prompt, entry.ttl_class, entry.body, entry.chunks, entry.parts)
-        payload = _encode(_Corrected(*content, entry.versions) if entry.versions else _Payload(*content))
+        payload = _encode(_payload(entry))
         namespace = header.namespace.encode()
         model = header.model.encode()
         users = b"".join((bytes([len(header.users)]), *header.users)) if header.users else b""
@@ -162,7 +168,19 @@ def decode_entry(value: bytes) -> CacheEntry:
         chunks=content.chunks,
         parts=content.parts,
         versions=content.versions,
+        family=content.family,
+        history=content.history,
     )
+
+
+def _payload(entry: CacheEntry) -> _Payload:
+    """What is stored of an entry: no more than it has."""
+    prompt, kind, body, chunks, parts = entry.prompt, entry.ttl_class, entry.body, entry.chunks, entry.parts
+    if entry.family:
+        return _Conversing(prompt, kind, body, chunks, parts, entry.versions, entry.family, entry.history)
+    if entry.versions:
+        return _Corrected(prompt, kind, body, chunks, parts, entry.versions)
+    return _Payload(prompt, kind, body, chunks, parts)
 
 
 def summarize(value: bytes, *, with_text: bool) -> EntrySummary:

@@ -1,7 +1,9 @@
 """The checked lookup: the only way an answer leaves the store.
 
 Schema, checksum, digest, namespace, scope and the invalidation record are checked for every value, an alias' own and
-its target's. Whatever does not pass is a miss with a reason, never an exception.
+its target's. Whatever does not pass is a miss with a reason, never an exception. In place of the scope the family of a
+conversation is checked, where that is given: for candidates of a semantic lookup, and for the target of an alias that a
+judge has agreed to.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import msgspec
 
 from ..bans import CLOCKS_SECONDS, InvalidationRecord, Visibility, visibility
 from ..errors import CacheError, DecodeError, NotPermitted, OutcomeUnknown, StoreTimeout, WriteRefused
-from ..keys import Identity, Slot
+from ..keys import Family, Identity, Slot
 from ..models import CacheEntry, CacheStrategy, HitDetail
 from . import codec
 from .base import Reader, Seen
@@ -209,17 +211,21 @@ def examine(
     record: InvalidationRecord,
     now: float,
     max_age: float | None = None,
+    family: Family | None = None,
 ) -> Examined | MissReason:
     """The entry in a value, if it is the requested one and the record does not hide it; else the reason why not.
 
-    The record's bans are matched here, once; a caller reads from the result whether the entry is stale.
+    It is of the identity's scope, or of the `family`. The record's bans are matched here, once; a caller reads from the
+    result whether the entry is stale.
     """
     try:
         entry = codec.decode_entry(value)
     except DecodeError:
         return MissReason.CORRUPT
     header = entry.header
-    if header.digest != digest or header.namespace != identity.namespace or header.scope != identity.scope:
+    if header.digest != digest or header.namespace != identity.namespace:
+        return MissReason.CORRUPT
+    if header.scope != identity.scope and (family is None or not family.holds(header.scope, entry.family)):
         return MissReason.CORRUPT
     seen = visibility(entry, record)
     if seen is not Visibility.FRESH and seen is not Visibility.STALE:
@@ -269,7 +275,10 @@ def _following(
     seen = visibility(alias, record)
     if seen is not Visibility.FRESH and seen is not Visibility.STALE:
         return MissReason(seen), record
-    result = examine(values[0], target, identity, record, now, max_age)
+    family = Family.unpack(alias.family)
+    result = examine(values[0], target, identity, record, now, max_age, family if identity.converses else None)
+    if result is MissReason.CORRUPT and family is not None and not identity.converses:
+        return MissReason.ABSENT, record  # conversations have been switched off since
     if isinstance(result, Examined) and (further := result.entry.header.target) is not None:
         if hops < 2:
             return MissReason.CORRUPT, record

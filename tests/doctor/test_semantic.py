@@ -16,6 +16,12 @@ from core.settings import Settings
         ({"semantic": "serve"}, ["only requests that ask for it"]),
         ({"strategy": "semantic", "semantic": "judge"}, ["there is no judge"]),
         ({"strategy": "semantic", "semantic": "judge", "judge_model": "m"}, []),
+        ({"semantic_conversations": "judge"}, ["conversations are not compared"]),
+        ({"strategy": "semantic", "semantic_conversations": "judge"}, ["conversations are not compared"]),
+        (
+            {"strategy": "semantic", "semantic_conversations": "judge", "judge_model": "m"},
+            ["the one exception to scopes"],
+        ),
     ],
 )
 def test_semantic_settings_that_do_not_do_what_they_seem_to_are_named(settings, words):

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core.bootstrap import Services, bootstrap
 from core.demo.model import DemoProvider
-from core.models import ChatRequest
+from core.models import ChatRequest, OutcomeKind
 from core.settings import Settings
 from tests.e2e.conftest import PAGES, PATIENCE_MS, is_inside, settled
 from tests.e2e.consoles import Console, variables
@@ -36,10 +36,12 @@ class House:
         self.services = services
 
     def ask(self, prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
-        answer = self.services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
-        assert answer.key
-        return answer.key
+        """The key of the answer to a prompt. Asks until it is stored: on a busy machine Redis may be too late."""
+        request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": prompt}])
+        answers = (self.services.cache.complete(request) for _ in range(100))
+        key = next(answer.key for answer in answers if answer.outcome.kind is OutcomeKind.HIT)
+        assert key
+        return key
 
 
 @pytest.fixture(scope="module")

@@ -992,7 +992,7 @@ def test_a_token_tells_what_has_changed_since_its_preview(world):
     assert then.drift(world.invalidator.preview(criteria)) == "3 entries matched then, 4 do now"
     with pytest.raises(InvalidInput, match="other criteria"):
         then.drift(world.invalidator.preview(Criteria(model="gpt-4o")))
-    with pytest.raises(InvalidInput, match="no token"):
+    with pytest.raises(InvalidInput, match="not a token"):
         Previewed.parse("9455e14413ca9b25")
 
 

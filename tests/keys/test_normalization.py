@@ -50,6 +50,6 @@ def test_the_lists_are_long() -> None:
     def distinct(lists: Mapping[str, list[list[str]]]) -> int:
         return len({frozenset(pair) for kind in lists.values() for pair in kind})
 
-    assert distinct(LISTS["apart"]) >= 190
-    assert distinct(LISTS["alike"]) >= 90
+    assert distinct(LISTS["apart"]) >= 220
+    assert distinct(LISTS["alike"]) >= 105
     assert distinct(LISTS["missed"]) * 10 < distinct(LISTS["alike"])

@@ -87,7 +87,8 @@ def test_what_may_be_asked_about_is_kept(text: str) -> None:
     ("text", "expected"),
     [
         ("What is gravity ?", "What is gravity?"),
-        ("What is gravity  ?!", "What is gravity?!"),
+        ("What is gravity  ? ?", "What is gravity??"),
+        ("What is gravity ?!", "What is gravity ?!"),
         ("What does NASA stand for ?", "What does NASA stand for?"),
         ("What is the meaning of ?", "What is the meaning of ?"),
         ("What is ?", "What is ?"),

@@ -510,3 +510,56 @@ def test_the_evidence_of_all_namespaces_is_found_from_one_that_has_none(open_pag
     assert at.selectbox(key="namespace").value == "*"
     table = next(frame.value for frame in at.dataframe if "verdict" in frame.value)
     assert list(table["namespace"]) == ["team"]
+
+
+# Conversations
+
+
+@pytest.fixture
+def conversing(semantic, monkeypatch, use) -> Iterator[Services]:
+    monkeypatch.setenv("ENCORE_SEMANTIC_CONVERSATIONS", "judge")
+    with bootstrap(Settings(), provider=JudgingProvider()) as built:
+        yield use(built)
+
+
+def choose_conversations(at: AppTest) -> AppTest:
+    return at.segmented_control(key="quality_of").set_value("conversations").run()
+
+
+def test_conversations_have_evidence_labels_and_thresholds_of_their_own(open_page, conversing, label):
+    label(conversing, 3)
+    pair = msgspec.structs.replace(
+        a_pair(1, 0.6, True), namespace=f"{NAMESPACE}:conversations", question="When did it erupt?\nuser: Mount Fuji"
+    )
+    conversing.evidence.add(pair)
+    conversing.evidence.flush()
+    at = choose_conversations(open_page("quality"))
+    assert not at.exception
+    said = everything_said(at)
+    assert "judged from 0.400" in said
+    assert "Mount Fuji" in said
+    assert "What if" not in said, "nothing is served unjudged, whatever the threshold"
+    at.button(key="by-hand").click().run()
+    assert "serve" not in [option.lower() for option in at.segmented_control(key="change-mode").options]
+    at.number_input(key="change-grey").set_value(0.6).run()
+    at.button(key="change-confirm").click().run()
+    assert conversing.thresholds.current(f"{NAMESPACE}:conversations").grey == 0.6
+    assert conversing.thresholds.current(NAMESPACE).grey == 0.7
+
+
+def test_without_conversations_there_is_no_choice(open_page, semantic, label):
+    label(semantic, 1)
+    at = open_page("quality")
+    assert [control for control in at.segmented_control if control.key == "quality_of"] == []
+
+
+def test_all_namespaces_name_conversations_apart(open_page, conversing, label):
+    label(conversing, 1)
+    conversing.evidence.add(msgspec.structs.replace(a_pair(1, 0.6, True), namespace=f"{NAMESPACE}:conversations"))
+    conversing.evidence.flush()
+    at = open_page("quality", query={"namespace": "*"})
+    assert not at.exception
+    assert list(at.dataframe[0].value["Namespace" if "Namespace" in at.dataframe[0].value else "namespace"]) == [
+        NAMESPACE,
+        f"{NAMESPACE}, conversations",
+    ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.bootstrap import Services, bootstrap
+from core.cli.shell import Exit
 from core.demo.model import DemoProvider
 from core.models import ChatRequest
 from core.settings import Settings
@@ -193,3 +194,13 @@ def test_a_threshold_may_be_published_over_one_version_only(terminal, judged):
     assert told["error"] == "ThresholdRefused"
     assert "look at it first" in told["message"]
     assert terminal.data(*publish, "0.95", "--expected", "1")["version"] == 2
+
+
+def test_conversations_are_calibrated_apart(terminal, judged, namespace):
+    assert f"{namespace}, conversations" in terminal.run("calibrate", "--conversations", status=Exit.NOTHING)
+    assert terminal.data("calibrate", "report", "--conversations", status=Exit.NOTHING)["labels"] == 0
+    assert terminal.data("calibrate")["labels"] == 1
+    told = terminal.run("calibrate", "publish", "--conversations", "--mode", "judge", "--grey", "0.6")
+    assert "nothing unjudged, judged from 0.600" in told
+    assert judged.thresholds.current(f"{namespace}:conversations").grey == 0.6
+    assert judged.thresholds.current(namespace).grey == 0.7

@@ -33,6 +33,7 @@ def test_no_answer_crosses_tenants_system_prompts_or_models(store, namespace, wo
     assert report.poisoned > 200
     assert report.outcomes["hit semantic"] > 50, "an over-isolated cache would cross nothing either"
     assert report.outcomes["hit exact"] > 10
+    assert report.conversations > 20
 
 
 def test_a_crossing_would_be_seen(namespace, wordllama: WordLlamaEmbedder, monkeypatch):

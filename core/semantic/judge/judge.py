@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from ...concurrency import LATE, CircuitBreaker, TimedCalls
 from ...models import CacheEntry, ChatRequest, Completion, Usage
 from ...wire import answer_text, readable
+from ..conversations import stored_conversation
 from ..results import Case, Judgement
 from .budget import Budget
 from .prompt import PROMPT_VERSION, Candidate, JudgeQuestion, build_messages, hidden_candidate, hidden_case
@@ -89,7 +90,7 @@ class ProviderJudge:
         No call, and no cost, when none of them can be shown.
         """
         began = time.perf_counter()
-        candidates = [Candidate(question=entry.prompt, answer=_answer(entry)) for entry in stored]
+        candidates = [_candidate(entry, converses=case.converses) for entry in stored]
         of_all = hidden_case(case)
         hidden = [of_all or hidden_candidate(candidate) for candidate in candidates]
         shown = [candidate for candidate, why in zip(candidates, hidden, strict=True) if not why]
@@ -209,6 +210,19 @@ class ProviderJudge:
             logger.warning("the judge's replies are no verdicts: near matches are misses, one probe a minute")
         else:
             logger.warning("the judge's replies are verdicts again")
+
+
+def _candidate(entry: CacheEntry, *, converses: bool) -> Candidate:
+    """What the judge is shown of an entry; of one in a conversation also what was said before."""
+    conversation = stored_conversation(entry) if converses else None
+    if conversation is None:
+        return Candidate(question=entry.prompt, answer=_answer(entry))
+    return Candidate(
+        question=entry.prompt,
+        answer=_answer(entry),
+        history=conversation.history,
+        dependencies=conversation.dependencies,
+    )
 
 
 def _answer(entry: CacheEntry) -> str:

@@ -26,10 +26,12 @@ MAX_ANSWER_CHARACTERS = 12_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A stored question and the answer that was given to it."""
+    """A stored question and the answer that was given to it; in a conversation with what was said before it."""
 
     question: str
     answer: str
+    history: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,13 @@ _HISTORY = (
     " The earlier messages, shortened, came before all of these questions alike; they say what words such as "
     '"it", "there" or "the second one" mean.'
 )
+_CONVERSATIONS = (
+    " Each question is the last message of a conversation of its own. Its earlier messages, shortened, came before it; "
+    "what it depends on was listed by rules, which may have missed something. Work out for each question what it asks, "
+    "given what was said before it; what was said before the other one does not count. A person, thing, number, place, "
+    "time, condition or wish about the answers that holds for one of them only and could change the answer means that "
+    "it does not fit. So does an order to work on an answer that was another one."
+)
 _REPLY_ONE = """\
 Reply with one JSON object and nothing else:
 {{"token": "{token}", "same": true or false, "reason": "at most 15 words"}}"""
@@ -86,14 +95,16 @@ def build_messages(case: Case, candidates: Sequence[Candidate], *, token: str | 
     mark = token or secrets.token_hex(6)
     count = len(candidates)
     pieces = _ONE if count == 1 else _SEVERAL.format(count=count)
-    if case.history:
+    if case.converses:
+        pieces = f"{pieces}; for each question the earlier messages of its conversation and what it depends on"
+    elif case.history:
         pieces = f"{pieces}; and the earlier messages of the conversation"
     numbers = ", ".join(map(str, range(1, count + 1)))
     reply = _REPLY_ONE if count == 1 else _REPLY_SEVERAL
     system = _SYSTEM.format(
         token=mark,
         pieces=pieces,
-        history=_HISTORY if case.history else "",
+        history=_CONVERSATIONS if case.converses else _HISTORY if case.history else "",
         reply=reply.format(token=mark, numbers=numbers),
         bare="true or false" if count == 1 else f"{numbers} or none",
     )
@@ -108,10 +119,16 @@ def build_messages(case: Case, candidates: Sequence[Candidate], *, token: str | 
 def _texts(case: Case, candidates: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
     """The name and the text of each block."""
     yield "new question", as_data(case.question)
-    if case.history:
+    if case.converses:
+        yield "new history", as_data(list(case.history))
+        yield "new dependencies", as_data(list(case.dependencies))
+    elif case.history:
         yield "earlier messages", as_data(list(case.history))
     for number, candidate in enumerate(candidates, 1):
         which = f" {number}" if len(candidates) > 1 else ""
+        if case.converses:
+            yield f"stored history{which}", as_data(list(candidate.history))
+            yield f"stored dependencies{which}", as_data(list(candidate.dependencies))
         yield f"stored question{which}", as_data(candidate.question)
         yield f"stored answer{which}", as_data(candidate.answer)
 
@@ -151,7 +168,7 @@ def hidden_candidate(candidate: Candidate) -> str:
         return f"the stored answer is longer than {MAX_ANSWER_CHARACTERS:,} characters"
     if len(candidate.question) > MAX_QUESTION_CHARACTERS:
         return f"the stored question is longer than {MAX_QUESTION_CHARACTERS:,} characters"
-    if dictates_verdict(candidate.question) or dictates_verdict(candidate.answer):
+    if any(map(dictates_verdict, (candidate.question, candidate.answer, *candidate.history))):
         return "the stored question or its answer dictates a verdict"
     return ""
 

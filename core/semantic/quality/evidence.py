@@ -209,7 +209,7 @@ class Evidence:
 
     def _grey(self, namespace: str, labels: Sequence[PairRecord], lookups: Sequence[LookupRecord]) -> Grey | None:
         in_force = self._thresholds.current(namespace)
-        return advised(lookups, labels, in_force, self._thresholds.configured.grey, self._budget)
+        return advised(lookups, labels, in_force, self._thresholds.configured_for(namespace).grey, self._budget)
 
     def set_grey(self) -> list[Published]:
         """Moves the cosine to judge from in every namespace whose evidence of the last month calls for it.

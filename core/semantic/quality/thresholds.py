@@ -73,6 +73,7 @@ _decode = msgspec.json.Decoder(list[Published]).decode
 class Thresholds:
     """The thresholds of all namespaces: of all processes with a client, of this one without.
 
+    `configured` is in force where nothing was published, `conversations` for the conversations of a namespace.
     `reader` is the client of the request path. The hash has no TTL: losing it would bring back what was configured.
     """
 
@@ -82,6 +83,7 @@ class Thresholds:
         audit: AuditLog,
         configured: Threshold,
         *,
+        conversations: Threshold | None = None,
         reader: redis.Redis | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -89,14 +91,18 @@ class Thresholds:
         self._hash = shared_hash(client, names.THRESHOLDS)
         self._path_hash = shared_hash(reader, names.THRESHOLDS) if reader is not None else self._hash
         self.audit = audit
-        self.configured = configured
-        """What is in force until something is published."""
+        self._configured = configured
+        self._conversations = conversations or Threshold(mode=SemanticMode.OFF, serve=None)
         self._clock = clock
         self._recent: RecentReads[Threshold] = RecentReads(monotonic)
 
+    def configured_for(self, namespace: str) -> Threshold:
+        """What is in force until something is published for a namespace, or for the conversations of one."""
+        return self._conversations if namespace.endswith(names.CONVERSATIONS) else self._configured
+
     def current(self, namespace: str) -> Threshold:
         """The threshold in force, at most COPY_SECONDS old. Raises StoreUnavailable."""
-        return self._recent.current(namespace, lambda: self._in_force(self._path_hash.get(namespace)))
+        return self._recent.current(namespace, lambda: self._in_force(namespace, self._path_hash.get(namespace)))
 
     def versions(self, namespace: str) -> list[Published]:
         """All versions that are kept, the latest first. Raises StoreUnavailable."""
@@ -126,7 +132,7 @@ class Thresholds:
         _check(namespace, threshold)
 
         def next_version(versions: list[Published]) -> Published:
-            check_expected(self._latest(versions), expected)
+            check_expected(self._latest(namespace, versions), expected)
             return self._version(versions, ThresholdAction.PUBLISHED, threshold, by, note)
 
         return self._add(namespace, next_version, trail, evidence)
@@ -190,7 +196,7 @@ class Thresholds:
         evidence: Mapping[str, Any] | None,
     ) -> Published | None:
         def next_version(versions: list[Published]) -> Published:
-            if self._latest(versions) != seen:
+            if self._latest(namespace, versions) != seen:
                 raise _Overtaken
             return self._version(versions, act, threshold, "encore", note)
 
@@ -228,23 +234,24 @@ class Thresholds:
             namespace=namespace,
             details={
                 "version": added.version,
-                "before": _plain(self._latest(versions)),
-                "after": _plain(self._latest([*versions, added])),
+                "before": _plain(self._latest(namespace, versions)),
+                "after": _plain(self._latest(namespace, [*versions, added])),
                 "note": added.note,
                 **(evidence or {}),
             },
         )
         return added
 
-    def _latest(self, versions: list[Published]) -> Threshold:
+    def _latest(self, namespace: str, versions: list[Published]) -> Threshold:
+        configured = self.configured_for(namespace)
         if not versions:
-            return self.configured
+            return configured
         latest = versions[-1]
-        return latest.threshold or msgspec.structs.replace(self.configured, version=latest.version)
+        return latest.threshold or msgspec.structs.replace(configured, version=latest.version)
 
-    def _in_force(self, value: bytes) -> Threshold:
+    def _in_force(self, namespace: str, value: bytes) -> Threshold:
         try:
-            return self._latest(_decode(value) if value else [])
+            return self._latest(namespace, _decode(value) if value else [])
         except msgspec.MsgspecError:
             # Another version's: whatever it says, serving on a guess is wrong.
             return Threshold(mode=SemanticMode.OFF)
@@ -273,7 +280,7 @@ def check_expected(in_force: Threshold, version: int | None) -> None:
 
 
 def _check_namespace(namespace: str) -> None:
-    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
+    if not re.fullmatch(NAMESPACE_PATTERN, names.namespace_in(namespace)):
         raise InvalidInput("namespace", "use 1 to 64 letters, digits, dots, dashes and underscores")
 
 
@@ -282,6 +289,10 @@ def _check(namespace: str, threshold: Threshold) -> None:
     for name, cosine in (("grey", threshold.grey), ("serve", threshold.serve)):
         if cosine is not None and not 0 < cosine <= 1:
             raise InvalidInput(name, "give a cosine above 0, at most 1")
+    if namespace.endswith(names.CONVERSATIONS) and (
+        threshold.serve is not None or threshold.mode is SemanticMode.SERVE
+    ):
+        raise InvalidInput("serve", "what was asked in another conversation is only ever served when the judge agrees")
     if threshold.serve is None:
         if threshold.mode is SemanticMode.SERVE:
             raise InvalidInput("serve", "mode serve takes a cosine to serve from")

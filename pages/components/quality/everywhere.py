@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.keys import names
 from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display.figures import clock, many
@@ -58,5 +59,6 @@ def _way_into(namespace: str) -> None:
         # The control is outside of this fragment: the whole page has to be drawn.
         if st.button("Show its evidence", key="quality-open", icon=":material/arrow_forward:", type="primary"):
             unselect(TABLE)
-            put("namespace", namespace)
+            put("namespace", names.namespace_in(namespace))
+            put("quality_of", "conversations" if namespace != names.namespace_in(namespace) else None)
             st.rerun()

@@ -73,6 +73,21 @@ def problems(threshold: Threshold) -> list[str]:
     return found
 
 
+def conversations_off() -> None:
+    """Draws what comparing conversations does, and how to switch it on."""
+    with st.container(border=True):
+        st.markdown("### :material/forum: Conversations are not compared")
+        st.markdown(
+            "A question in a conversation is answered by the same conversation only. Compared with others, it may also "
+            "be answered by one that means the same after another history, if the judge agrees, who reads both. Model, "
+            "system prompt, tools, parameters and user must be equal. Nothing is ever served unjudged."
+        )
+        st.code(
+            "ENCORE_STRATEGY=semantic\nENCORE_SEMANTIC_CONVERSATIONS=judge\nENCORE_JUDGE_MODEL=gpt-4o-mini",
+            language="shell",
+        )
+
+
 def off() -> None:
     """Draws what semantic lookup can and cannot do, and how to switch it on."""
     with st.container(border=True):

@@ -6,8 +6,9 @@ import msgspec
 import streamlit as st
 
 from core.access import Action
-from core.configuration import configured_threshold
+from core.configuration import configured_conversations, configured_threshold
 from core.errors import CacheError
+from core.keys import names
 from core.models import SemanticMode
 from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
 from pages.components.data import actions, context, queries, semantic
@@ -21,6 +22,11 @@ from pages.components.shell.permissions import read_only
 
 WORD = "unproven"
 """Has to be typed where labels do not support what is published."""
+
+
+def is_of_conversations(namespace: str) -> bool:
+    """Whether a threshold is for conversations, of which nothing is served unjudged."""
+    return namespace != names.namespace_in(namespace)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +46,7 @@ def proposals(view: EvidenceView, threshold: Threshold, report: EvidenceReport |
     """Draws what labels support, with buttons that publish it or another threshold."""
     st.subheader("Threshold", anchor=False)
     may = context.actor().may(Action.PUBLISH_THRESHOLD)
-    if report is not None and report.labels:
+    if report is not None and report.labels and not is_of_conversations(view.namespace):
         with st.grid(len(BUDGETS), min_column_width=230):
             for proposal in report.proposals:
                 with st.container(border=True, height="stretch"):
@@ -151,7 +157,7 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     to = change.to
     chosen = st.segmented_control(
         "Mode",
-        list(SemanticMode),
+        [SemanticMode.OFF, SemanticMode.JUDGE] if is_of_conversations(change.namespace) else list(SemanticMode),
         default=to.mode,
         format_func=lambda mode: f"{LOOKS[mode][0]} {mode.value}",
         key="change-mode",
@@ -161,7 +167,7 @@ def _edited(change: Change) -> tuple[Threshold, str]:
     serve = to.serve
     grey, is_fixed = to.grey, to.grey_fixed
     is_unjudged = mode is SemanticMode.SERVE
-    if mode is SemanticMode.JUDGE:
+    if mode is SemanticMode.JUDGE and not is_of_conversations(change.namespace):
         is_unjudged = st.toggle(
             "Serve without the judge from a threshold on", value=to.serve is not None, key="change-unjudged"
         )
@@ -234,7 +240,8 @@ def history(namespace: str, threshold: Threshold, versions: list[Published]) -> 
         st.caption("No threshold was published for this namespace: what is configured is in force.")
         return
     st.markdown("**Versions**")
-    configured = configured_threshold(context.services().settings)
+    configure = configured_conversations if is_of_conversations(namespace) else configured_threshold
+    configured = configure(context.services().settings)
     st.dataframe(
         tables.versions(versions, configured),
         column_config=tables.VERSION_COLUMNS,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.access import Action
+from core.keys import names
 from core.models import CacheEntry
 from core.semantic import JUDGE_WORDS
 from core.semantic.quality import Pair
@@ -150,7 +151,7 @@ def _entry(pair: Pair, key: str) -> CacheEntry | None:
     """The entry at a key now; for an alias, the entry it leads to."""
     if not key:
         return None
-    found = queries.entry(pair.namespace, key).value
+    found = queries.entry(names.namespace_in(pair.namespace), key).value
     return found.entry if found is not None and found.entry.header.target is None else None
 
 
@@ -205,7 +206,7 @@ def _served_wrongly() -> None:
         if st.button("Hide it…", key="hide", icon=":material/block:", disabled=not pair.question_key):
             st.session_state["criteria-selectors"] = ["key"]
             st.session_state["criteria-key"] = pair.question_key
-            visit("pages/invalidations.py", {"namespace": pair.namespace})
+            visit("pages/invalidations.py", {"namespace": names.namespace_in(pair.namespace)})
         st.button("Close", key="close-rejected", icon=":material/close:", type="tertiary", on_click=_forget_rejected)
 
 

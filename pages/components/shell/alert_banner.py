@@ -29,6 +29,7 @@ LINKS = {
     "no-worker": Link("Open Workers", "pages/workers.py"),
     **dict.fromkeys(("memory", "servers-down", "distance", "rights", "clock"), Link("Open Health", "pages/health.py")),
     "bans": Link("Open Invalidations", "pages/invalidations.py"),
+    "judge": Link("Open Quality", "pages/quality.py"),
 }
 """By alert. The banner of the page itself says when Redis is down."""
 

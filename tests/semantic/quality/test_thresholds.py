@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from core.access.audit import AuditLog
-from core.configuration import configured_threshold
+from core.configuration import configured_conversations, configured_threshold
 from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
 from core.models import SemanticMode
 from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
@@ -207,3 +207,22 @@ def test_one_may_be_published_over_the_version_that_somebody_saw_only(process, n
     process.thresholds.publish(namespace, SERVE, actor="ben", expected=1)
     process.thresholds.publish(namespace, SERVE, actor="ann")
     assert [version.actor for version in process.thresholds.versions(namespace)] == ["ann", "ben", "ann"]
+
+
+def test_conversations_have_thresholds_of_their_own_and_are_never_served_unjudged(process, namespace):
+    subject = f"{namespace}:conversations"
+    assert process.thresholds.current(subject).mode is SemanticMode.OFF, "unless they are configured"
+    for refused in (SERVE, Threshold(mode=SemanticMode.JUDGE, grey=0.5, serve=0.9)):
+        with pytest.raises(InvalidInput, match="only ever served when the judge agrees"):
+            process.thresholds.publish(subject, refused, actor="ann")
+    process.thresholds.publish(subject, Threshold(mode=SemanticMode.JUDGE, grey=0.6, serve=None), actor="ann")
+    assert process.thresholds.current(subject).grey == 0.6
+    assert process.thresholds.current(namespace) == CONFIGURED
+    process.thresholds.roll_back(subject, 0, actor="ann")
+    assert process.thresholds.current(subject).mode is SemanticMode.OFF
+
+
+def test_conversations_are_judged_where_the_settings_say_so():
+    on = configured_conversations(Settings(semantic_conversations="judge", semantic="serve"))
+    assert (on.mode, on.serve) == (SemanticMode.JUDGE, None)
+    assert configured_conversations(Settings(semantic="serve")).mode is SemanticMode.OFF
