@@ -29,4 +29,4 @@ def test_of_two_long_prompts_only_the_order_in_other_words_is_served(checked, se
     )
     right = [hit for pair, hit in zip(pairs, hits, strict=True) if pair.same]
     assert len(pairs) - len(right) > 200
-    assert sum(right) >= 0.8 * len(right), table(pairs, [serve], checked)
+    assert sum(right) >= (0.75 if serve > 0.95 else 0.85) * len(right), table(pairs, [serve], checked)

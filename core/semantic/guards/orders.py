@@ -43,6 +43,7 @@ _IDLE = frozenset(_members("idle"))
 _NEVER = frozenset(_WORDS["never"].split())
 _LIGHT = frozenset(_WORDS["light"].split())
 _APART = [(frozenset(one.split()), frozenset(other.split())) for one, other in _WORDS["apart"]]
+_LEADING_ON = frozenset(_WORDS["leading_on"].split())
 _LEADING = frozenset(_WORDS["leading"].split())
 _CALLED = frozenset(_ENGLISH.stem(word) for word in _WORDS["called"].split())
 _READ_AS = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _WORDS["read_as"]]
@@ -91,7 +92,8 @@ def order_in(text: str) -> Order:
         may_order = kind == "idle" or token.word in _LEADING
         if kind == "made":
             kind = "tasks"
-        if not (kind == "matter" and position in numbers):  # numbers have a guard of their own
+        is_number = position in numbers and token.word not in _ENGLISH.loose_numbers - {"one"}
+        if not (kind == "matter" and is_number):  # numbers have a guard of their own, which lets "the first" pass
             words[kind].append(member)
         position += size
     return Order(
@@ -142,14 +144,19 @@ def difference(ours: Order, theirs: Order) -> Difference:
     if Counter(small) != Counter(other_small):
         return Difference(_said(small, other_small))
     only_ours, only_theirs = set(ours.small) - set(theirs.small), set(theirs.small) - set(ours.small)
+    if "from" in only_ours | only_theirs and not _LEADING_ON.isdisjoint(ours.tasks):
+        return Difference(_said(only_ours, only_theirs))
     for one, other in _APART:
         if (only_ours & one and only_theirs & other) or (only_ours & other and only_theirs & one):
             return Difference(_said(only_ours, only_theirs))
     mine, yours = _apart(ours.matter, theirs.matter), _apart(theirs.matter, ours.matter)
     if not mine and not yours and [_root(word) for word in ours.matter] != [_root(word) for word in theirs.matter]:
         return Difference("the same words stand in another order")
-    if (mine or yours) and not (mine and yours and ours.is_order and theirs.is_order):
-        return Difference(_said(mine, yours))
+    forms = {_ENGLISH.stem(word) for word in mine} & {_ENGLISH.stem(word) for word in yours}
+    if mine or yours:
+        may_mean_the_same = len(mine) == len(yours) and not forms  # "names" is not "name"
+        if not (may_mean_the_same and ours.is_order and theirs.is_order):
+            return Difference(_said(mine, yours))
     return Difference("", " ".join(mine), " ".join(yours))
 
 
@@ -172,8 +179,10 @@ def _apart(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
 
 
 def _root(word: str) -> str:
-    """The stem, as Americans spell it: `neighbour` is `neighbor`, `organise` is `organize`."""
+    """The stem, as Americans spell it: `neighbour` is `neighbor`, `organise` is `organize`; a plural is apart."""
     root = _ENGLISH.stem(word)
+    if word.endswith("s") and not word.endswith("ss"):
+        return root + "s"
     root = root.replace("our", "or") if len(root) > 5 else root
     return root[:-2] + "iz" if len(root) > 5 and root.endswith("is") else root
 

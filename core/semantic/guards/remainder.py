@@ -11,13 +11,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .checks import MAX_WORDS, Guard, check
+from .checks import Guard, check
 from .language import language
 from .orders import Difference, difference, order_in
 from .places import Place, cut
 from .spoken import Spoken, spoken
 from .wording import wording_of
 
+SHORT = 14
+"""Questions of so many words are compared whole."""
 MAX_CHARACTERS = 200
 """A text of more characters is long, however few its words."""
 MAX_UNPARTED = 40
@@ -113,7 +115,7 @@ def _doubt(reason: str) -> Comparison:
 def _is_long(text: str) -> bool:
     return (
         len(text) > MAX_CHARACTERS
-        or len(text.split()) > MAX_WORDS
+        or len(text.split()) > SHORT
         or (not text.isascii() and len(_UNPARTED.findall(text)) > MAX_UNPARTED)
     )
 

@@ -50,6 +50,13 @@ def test_a_moved_order_is_one_place():
     assert found(f"List the risks.\n\n{TEXT}.", f"{TEXT}.\n\nName the gains.") == [("List the risks", "Name the gains")]
 
 
+def test_what_has_moved_elsewhere_is_no_order_that_has_moved():
+    inside = f"{TEXT}. List the risks. {TEXT[::-1]}"
+    assert len(found(f"List the risks. {TEXT}. {TEXT[::-1]}", inside)) == 2
+    few = "one two three four five six seven eight nine"
+    assert len(found(f"List the risks. {few}.", f"{few}. List the risks.")) == 2
+
+
 def test_what_has_changed_places_inside_a_text_is_left():
     question, stored = (
         f"One is red. {TEXT}. Two is blue. {TEXT[::-1]}",
