@@ -26,7 +26,7 @@ from .entries import RELEASED_SECONDS, Pins, Verdicts
 from .invalidation import CacheInvalidator, Schedules
 from .keys import names
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
-from .models import CacheStrategy, ConversationMode, Usage
+from .models import CacheStrategy, Usage
 from .monitoring import AlertBoard, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import TTLPolicy
@@ -355,7 +355,7 @@ def _semantic(
             clock=base.clock,
         )
 
-    is_on = base.settings.semantic_conversations is ConversationMode.JUDGE
+    is_on = base.settings.semantic_conversations == "judge"
     return DeferredLookup(thresholds.current, build, count=base.metrics.count, conversations=is_on)
 
 

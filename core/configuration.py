@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .access import Role, RoleRules
 from .cache import CacheConfig
-from .models import ConversationMode, SemanticMode
+from .models import SemanticMode
 from .monitoring import AlertRules
 from .policy import PolicyLimits, TTLPolicy
 from .semantic import SemanticConfig
@@ -47,7 +47,7 @@ def cache_config(settings: Settings) -> CacheConfig:
         l1_seconds=settings.l1_seconds,
         l1_megabytes=settings.l1_megabytes,
         hedge=settings.judge_hedge,
-        conversations=settings.semantic_conversations is ConversationMode.JUDGE,
+        conversations=settings.semantic_conversations == "judge",
         audience=settings.audience,
         audiences=settings.audiences,
         limits=PolicyLimits(
@@ -77,7 +77,7 @@ apart than single questions, and guards look at each."""
 
 def configured_conversations(settings: Settings) -> Threshold:
     """What is in force for conversations until another grey is published: nothing is ever served unjudged."""
-    is_on = settings.semantic_conversations is ConversationMode.JUDGE
+    is_on = settings.semantic_conversations == "judge"
     grey = min(CONVERSATIONS_GREY, settings.semantic_grey)
     return Threshold(mode=SemanticMode.JUDGE if is_on else SemanticMode.OFF, grey=grey, serve=None)
 
@@ -90,7 +90,7 @@ def semantic_config(settings: Settings) -> SemanticConfig:
         embedder_deadline_seconds=settings.embedder_deadline_seconds,
         index=settings.semantic_index,
         index_megabytes=settings.semantic_index_megabytes,
-        conversations=settings.semantic_conversations is ConversationMode.JUDGE,
+        conversations=settings.semantic_conversations == "judge",
     )
 
 

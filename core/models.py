@@ -52,13 +52,6 @@ class SemanticMode(StrEnum):
     SERVE = "serve"
 
 
-class ConversationMode(StrEnum):
-    """Whether a question in a conversation may be answered by one in another: never, or when a judge agrees."""
-
-    OFF = "off"
-    JUDGE = "judge"
-
-
 class IndexChoice(StrEnum):
     """Where vectors are searched: in each process, or by Redis."""
 
@@ -327,10 +320,7 @@ TTL = Default | NoStore | For | AtMost
 
 
 def ttl(seconds: float | None) -> TTL:
-    """The typed TTL of a value: None is the policy's own, 0 is no storing, a number is seconds.
-
-    Else raises InvalidInput.
-    """
+    """The typed TTL of a value: None is the policy's own, 0 no storing, a number seconds. Raises InvalidInput."""
     if seconds is None:
         return Default()
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import streamlit as st
 
 from core.keys import names
-from core.models import ConversationMode, SemanticMode
+from core.models import SemanticMode
 from pages.components.data import actions, context, queries, semantic
 from pages.components.data.semantic import EVIDENCE_SECONDS
 from pages.components.data.view import EVIDENCE_WINDOWS, EvidenceView
@@ -96,7 +96,7 @@ def controls() -> EvidenceView:
 def _has_conversations(namespace: str, published: Collection[str]) -> bool:
     """Whether conversations are compared there, or were."""
     subject = names.conversations_in(namespace)
-    if context.services().settings.semantic_conversations is not ConversationMode.OFF or subject in published:
+    if context.services().settings.semantic_conversations != "off" or subject in published:
         return True
     return any(one.namespace == subject for one in semantic.evidence_of_all("all").value or ())
 

@@ -855,8 +855,8 @@ MUTANTS = (
     Mutant(
         name="the scope of a value is not compared",
         file="core/stores/lookup.py",
-        old=" or header.scope != identity.scope",
-        new="",
+        old="if header.scope != identity.scope and (",
+        new="if False and (",
         tests="tests/stores/test_lookup.py",
     ),
     Mutant(
@@ -1997,7 +1997,7 @@ MUTANTS = (
     Mutant(
         name="a verdict of apart on a request that the answer is never served for is said to be in force",
         file="core/entries/verdicts.py",
-        old="        if identity.scope != stored.entry.header.scope:\n",
+        old="        if labelled is None:\n",
         new="        if False:\n",
         tests="tests/entries/test_verdicts.py",
     ),
@@ -2277,8 +2277,8 @@ MUTANTS = (
     Mutant(
         name="the user is not part of the scope",
         file="core/cache/preparation.py",
-        old="identity = self._identity(request, namespace, share.user)",
-        new="identity = self._identity(request, namespace, None)",
+        old="identity = self._identity(request, namespace, share.user, ",
+        new="identity = self._identity(request, namespace, None, ",
         tests="tests/policy/test_audience.py tests/cache/test_sharing.py",
     ),
     Mutant(

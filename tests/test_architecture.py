@@ -52,7 +52,9 @@ TOWERS = {
     """,
     "core.semantic": """
         results config
-        embedding guards judge
+        embedding guards
+        conversations
+        judge
         index quality questions
         decision fetch
         search objections

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..bootstrap import Services
 from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
-from ..models import CacheStrategy, ConversationMode, SemanticMode
+from ..models import CacheStrategy, SemanticMode
 from ..settings import Settings
 from .findings import Finding, Level
 from .probe import probe
@@ -48,7 +48,7 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
 def semantic_findings(settings: Settings) -> Iterator[Finding]:
     """Findings on semantic settings that do not have the effect they seem to have. Pure."""
     is_asked_for = settings.strategy is CacheStrategy.SEMANTIC
-    is_off = settings.semantic is SemanticMode.OFF and settings.semantic_conversations is ConversationMode.OFF
+    is_off = settings.semantic is SemanticMode.OFF and settings.semantic_conversations == "off"
     if is_asked_for and is_off:
         yield Finding(
             area="semantic",
@@ -76,7 +76,7 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
 
 def _conversations(settings: Settings) -> Iterator[Finding]:
     """Whether conversations answer each other: the one exception to the partition by scope."""
-    if settings.semantic_conversations is ConversationMode.OFF:
+    if settings.semantic_conversations == "off":
         return
     missing = [
         f"{variable} to {value}"

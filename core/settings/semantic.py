@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
-from ..models import ConversationMode, IndexChoice, SemanticMode
+from ..models import IndexChoice, SemanticMode
 from .fields import FROM_JSON
 
 
@@ -26,8 +26,8 @@ class SemanticSettings(BaseModel):
     semantic_grey: float = Field(
         0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge, until evidence moves it."
     )
-    semantic_conversations: ConversationMode = Field(
-        ConversationMode.OFF,
+    semantic_conversations: Literal["off", "judge"] = Field(
+        "off",
         description="Whether a question in a conversation may be answered by one in another. off: never; judge: when "
         "the judge, shown both, agrees. Nothing is ever served unjudged.",
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from ..guards import Guard, check
-from ..guards.spoken import spoken
+from ..guards import Guard, check, spoken
 from .completion import Completed
 from .reading import Reading
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Final
 
-from ..guards.data import codes
-from ..guards.wording import Wording, wording_of
+from ..guards import Wording, codes, wording_of
 from .references import WORD, References, begins, phrases_in, references_of
 from .turns import sentences
 
