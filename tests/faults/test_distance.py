@@ -43,7 +43,7 @@ def test_a_redis_too_far_away_is_told_with_the_setting_to_change(relay):
         findings = [finding for finding in diagnose(services, outside=()).findings if "to answer" in finding.text]
         [finding] = findings
         assert finding.level is Level.ERROR
-        assert "nothing is served from the cache or kept" in finding.text
+        assert "nothing is served from the cache or stored" in finding.text
         health = services.health.check()
         assert health.store_up
         [alert] = [alert for alert in services.alert_board.look(None, health) if alert.name == "distance"]
