@@ -17,6 +17,7 @@ from benchmarks.semantic_quality import (
     run_stream,
     within_budget,
 )
+from core.semantic.decision import Objection
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
 
@@ -62,20 +63,20 @@ def test_a_stream_is_counted_per_hit(questions, embedder):
 
 
 def test_guards_turn_a_false_hit_into_a_miss(questions, embedder):
-    tally = run_stream(questions, embedder, 0.8, GuardedPairs(questions))
+    tally = run_stream(questions, embedder, 0.8, GuardedPairs(questions, CheckedEmbedder(embedder)))
     assert (tally.hits, tally.false_hits, tally.recall) == (2, 0, 1.0)
 
 
 def test_a_judge_that_is_always_right_makes_no_false_hit_and_pays_for_each_question(questions, embedder):
-    judge = SimulatedJudge(questions, GuardedPairs(questions), 1.0)
+    judge = SimulatedJudge(questions, GuardedPairs(questions, CheckedEmbedder(embedder)), 1.0)
     tally = run_stream(questions, embedder, 0.5, judge, aliases=True)
     assert (tally.hits, tally.false_hits) == (2, 0)
     assert 2 <= judge.calls <= tally.requests
 
 
 def test_a_judge_that_is_always_wrong_makes_false_hits_only(questions, embedder):
-    everything = GuardedPairs(questions)
-    everything._known = dict.fromkeys(((new, stored) for new in range(7) for stored in range(7)), True)
+    everything = GuardedPairs(questions, CheckedEmbedder(embedder))
+    everything._known = dict.fromkeys(((new, stored) for new in range(7) for stored in range(7)), Objection("", ""))
     tally = run_stream(questions, embedder, 0.5, SimulatedJudge(questions, everything, 0.0))
     assert tally.hits == tally.false_hits > 0
 

@@ -59,8 +59,14 @@ from core.policy.cacheability import PolicyLimits
 from core.policy.dialects import meaning_of, searches, takes_one_temperature
 from core.policy.languages import languages
 from core.policy.pointing import asks_for_code, points
+from core.semantic.conversations.completion import complete
+from core.semantic.conversations.references import WORD
+from core.semantic.conversations.turns import Turn, sentences, shortened
 from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.guards.checks import MAX_CHARACTERS_COMPARED, check, check_each
+from core.semantic.guards.data import codes
+from core.semantic.guards.language import language
+from core.semantic.guards.letters import fold_letters
 from core.semantic.guards.orders import order_in
 from core.semantic.guards.places import cut
 from core.semantic.guards.remainder import compare as compare_questions
@@ -170,6 +176,9 @@ PREPARATION = Preparation(CacheConfig(), TTLPolicy())
 JUDGED = '{"token": "t", "same": true, "reason": '
 """What begins like a verdict."""
 
+KNOWN = [language(code) for code in codes()]
+"""The languages of the guards."""
+
 SETTINGS = "reads what the operator has set or typed, which is short"
 WRITTEN_HERE = "reads what this project or Redis wrote, or names of at most some hundred characters"
 NO_TEXT = "looks at single characters, or only names a type"
@@ -275,9 +284,25 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: compare_questions(text[:12_000], text[1:12_000]),
         lambda text: compare_questions(f"{text[:4000]} a {text[4000:8000]}", f"b {text[:8000]}"),
     ),
-    "core/semantic/guards/tokens.py": (lambda text: Wording(text).tokens,),
+    "core/semantic/conversations/completion.py": (
+        lambda text: complete([Turn(True, text), Turn(False, text)], "And what about the second one?").text,
+        lambda text: complete([Turn(True, "Name two"), Turn(False, "1. Rome\n2. Paris")], text).text,
+    ),
+    "core/semantic/conversations/references.py": (WORD.findall,),
+    "core/semantic/conversations/turns.py": (
+        sentences,
+        lambda text: shortened([("user", text), ("assistant", text)], text),
+    ),
+    "core/semantic/guards/language.py": (lambda text: [list(one.cut(text[:300])) for one in KNOWN],),
+    "core/semantic/guards/letters.py": (fold_letters,),
+    "core/semantic/guards/numbers.py": (
+        lambda text: [Wording(text[:MAX_CHARACTERS_COMPARED], one).numbers for one in KNOWN],
+    ),
+    "core/semantic/guards/tokens.py": (lambda text: [Wording(text, one).tokens for one in KNOWN],),
     "core/semantic/guards/wording.py": (
-        lambda text: [getattr(Wording(text[:MAX_CHARACTERS_COMPARED]), name) for name in ("identifiers", "numeronyms")],
+        lambda text: [
+            getattr(Wording(text[:MAX_CHARACTERS_COMPARED], KNOWN[0]), name) for name in ("identifiers", "numeronyms")
+        ],
         lambda text: check(text[:MAX_CHARACTERS_COMPARED], text[1:MAX_CHARACTERS_COMPARED]),
         lambda text: check(text[:MAX_CHARACTERS_COMPARED], text[:MAX_CHARACTERS_COMPARED].translate(OTHER_LETTERS)),
         lambda text: check_each(f"{text} a", f"b {text}"),

@@ -23,10 +23,11 @@ _SHORT_ANSWER: Final = 160
 """Characters of an answer that is looked at whole; of a longer one its first sentence is."""
 _MOST_PHRASES: Final = 12
 
-_ITEM = re.compile(r"(?m)^\s*(?:(\d{1,2})[.)]|[-*•])\s+(.+)$")
+_ITEM = re.compile(r"(?m)^[^\S\n]*(?:(\d{1,2})[.)]|[-*•])[^\S\n]+(.+)$")
 _EITHER = re.compile(
-    r"\b(?:either )?([^\s,.?!]+(?: [^\s,.?!]+)?),? (?:or|and) (?:an? |the )?([^\s,.?!]+(?: [^\s,.?!]+)?)"
-)
+    r"\b(?:either )?([^\s,.?!]{1,60}(?: [^\s,.?!]{1,60})?),? (?:or|and) (?:an? |the )?"
+    r"([^\s,.?!]{1,60}(?: [^\s,.?!]{1,60})?)"
+)  # bounded, as it is tried at every word
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,12 +218,13 @@ def _item(message: Reading, before: Sequence[Reading], last: Turn | None) -> str
 def _ordinal(message: Reading, known: References) -> int | None:
     """Which of some things a message points at, from 0 on, -1 for the last; None for none."""
     words = message.words
+    matter = {one.raw.lower() for one in message.matter}
     for place, word in enumerate(words):
         if place and words[place - 1] in known.articles:
             following = words[place + 1] if place + 1 < len(words) else ""
-            is_bare = following in ("", "one", "ones", "item", "option", "point", "suggestion") or following not in {
-                one.raw.lower() for one in message.matter
-            }
+            is_bare = (
+                following in ("", "one", "ones", "item", "option", "point", "suggestion") or following not in matter
+            )
             if word in known.ordinals and is_bare:
                 return known.ordinals.index(word)
             if word == "former":
