@@ -122,7 +122,7 @@ def test_a_viewer_looks_an_operator_writes_and_an_admin_does_what_hits_everybody
         ("olga", "operator", True, False),
         ("anna", "admin", True, True),
     ):
-        page = visit(f"invalidations?key={key}")
+        page = visit(f"invalidations?namespace=login&key={key}")
         log_in(page, name)
         expect(page.get_by_test_id("stSidebar")).to_contain_text(role)
         apply = page.get_by_role("button", name=re.compile(r"^Invalidate \d+ entr"))
@@ -131,7 +131,7 @@ def test_a_viewer_looks_an_operator_writes_and_an_admin_does_what_hits_everybody
         if not may_one:
             expect(page.get_by_text("this needs the role operator, yours is viewer").first).to_be_visible()
             picture(page, "invalidations-viewer")
-        page = visit("invalidations", beside=page)
+        page = visit("invalidations?namespace=login", beside=page)
         page.get_by_role("button", name="Everything", exact=True).click()
         settled(page)
         page.get_by_role("button", name="Preview").click()
@@ -155,7 +155,7 @@ def test_what_is_done_is_on_record_under_the_address_of_the_login(visit, house):
     page.get_by_role("button", name="Run the self-test").click()
     expect(page.get_by_text("nothing crosses scopes")).to_be_visible()
     key = house.ask("What is a cat?")
-    page.goto(f"{house.console.address}/invalidations?key={key}")
+    page.goto(f"{house.console.address}/invalidations?namespace=login&key={key}")
     settled(page)
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Invalidate 1 entry", exact=True).click()
@@ -181,7 +181,9 @@ def test_logging_out_in_one_window_ends_the_login_in_the_others(visit, house):
     expect(second.get_by_test_id("stSidebar").get_by_text("anna@example.org")).to_be_visible()
     cookies = first.context.cookies()
     before = house.provider.logged_out
-    first.get_by_test_id("stSidebar").get_by_role("button", name="Log out").click()
+    at_provider = f"{house.provider.issuer}/logout"
+    with first.expect_response(lambda response: response.url.startswith(at_provider)):
+        first.get_by_test_id("stSidebar").get_by_role("button", name="Log out").click()
     expect(first.get_by_role("button", name="Log in", exact=True)).to_be_visible()
     assert house.provider.logged_out == before + 1
     # The other window finds out by itself or at the next click, and does nothing any more.
