@@ -19,12 +19,12 @@ from pages.components.display.text import one_line
 
 FREQUENT_COLUMNS: dict[str, Any] = {
     "count": column.NumberColumn("Times", width=80),
-    "prompt": column.TextColumn("Prompt", width=330),
+    "prompt": column.TextColumn("Prompt", width=300),
     "waited_seconds": column.NumberColumn("Total wait", width=130),
     "cost_usd": column.NumberColumn("Cost", width=110),
     "saved_usd": column.NumberColumn("Saved", width=110),
-    "model": column.TextColumn("Model", width="small"),
-    "key": column.TextColumn("Key", width="medium"),
+    "model": column.TextColumn("Model", width=150),
+    "key": column.TextColumn("Key", width=110),
 }
 
 
