@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from .contrasts import Contrasts, contrasts_of
+from .letters import fold_letters, scripts_in
 from .spoken import Spoken, spoken
 from .wording import Part, Wording, wording_of
 
@@ -348,15 +349,27 @@ def _order(pair: _Pair) -> str:
     return "the same words in another order" if ours != theirs and sorted(ours) == sorted(theirs) else ""
 
 
+_SCRIPTS = {"han": "Chinese", "kana": "Japanese", "hangul": "Korean", "another": "other"}
+
+
 def _language(pair: _Pair) -> tuple[str, bool]:
     """Texts in two languages never answer each other; who serves without a judge must know the language."""
     ours, theirs = pair.languages
     if ours.name and theirs.name and ours != theirs:
         return f"one is in {ours.name}, the other in {theirs.name}", False
-    if (ours.code and theirs.code) or pair.a.text.split() == pair.b.text.split():
+    if pair.a.text.split() == pair.b.text.split():
+        return "", True
+    if strange := _scripts(pair.a.text) ^ _scripts(pair.b.text):
+        return f"only one has {_SCRIPTS.get(min(strange), min(strange).capitalize())} letters", True
+    if ours.code and theirs.code:
         return "", True
     name = ours.name if ours == theirs else ""
     return (f"the guards do not know {name}" if name else "only names, code or numbers: no language can be told"), True
+
+
+@lru_cache(maxsize=4096)
+def _scripts(text: str) -> frozenset[str]:
+    return frozenset(scripts_in(fold_letters(text)))
 
 
 def _words(pair: _Pair) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 from typing import Final
 
@@ -38,6 +39,15 @@ SCRIPTS: Final = {
 def fold_letters(text: str) -> str:
     """The text with one form of each letter and digit; capitals stay. Linear."""
     return text if text.isascii() else nfc(text).translate(_FOLDED)
+
+
+def scripts_in(text: str) -> Counter[str]:
+    """How many letters of each script a text has; `another` for those of scripts that are not known. Linear."""
+    if text.isascii():
+        return +Counter(latin=sum(map(str.isalpha, text)))
+    found = Counter({name: len(pattern.findall(text)) for name, pattern in SCRIPTS.items()})
+    found["another"] = sum(map(str.isalpha, text)) - sum(found.values())
+    return +found
 
 
 @lru_cache(65536)

@@ -5,14 +5,13 @@ The words are those of the guards' own files and, for the languages without one,
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from ...policy import language_marks
 from .data import codes
 from .language import language
-from .letters import SCRIPTS, fold_letters
+from .letters import fold_letters, scripts_in
 
 _WORDS: Final = 400
 """As many words are looked at."""
@@ -44,7 +43,7 @@ UNTOLD: Final = Spoken("", "")
 def spoken(text: str) -> Spoken:
     """The language of a text; recent ones are kept. Takes time linear in the text."""
     folded = fold_letters(text)
-    scripts = _scripts(folded)
+    scripts = scripts_in(folded)
     letters = sum(scripts.values())
     for script, code in _WRITTEN.items():
         own, han = scripts[script], scripts["han"]
@@ -69,14 +68,6 @@ def spoken(text: str) -> Spoken:
 
 def _told(code: str) -> Spoken:
     return Spoken(language(code).name, code) if code in codes() else Spoken(code, "")
-
-
-def _scripts(text: str) -> Counter[str]:
-    if text.isascii():
-        return Counter(latin=sum(map(str.isalpha, text)))
-    found = Counter({name: len(pattern.findall(text)) for name, pattern in SCRIPTS.items()})
-    found["another"] = sum(map(str.isalpha, text)) - sum(found.values())
-    return +found
 
 
 def _said(text: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.semantic.guards.letters import fold_letters, script_of
+from core.semantic.guards.letters import fold_letters, script_of, scripts_in
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,9 @@ def test_what_is_folded_stays_as_it_is(text):
 )  # fmt: skip
 def test_a_letter_is_of_one_script(letter, script):
     assert script_of(letter) == script
+
+
+def test_letters_are_counted_by_script():
+    assert scripts_in("BMW 3, ｱ 東京 θ") == {"latin": 3, "han": 2, "another": 2}
+    assert scripts_in("Plain text!") == {"latin": 9}
+    assert scripts_in("12 + 3") == {}

@@ -15,24 +15,33 @@ from core.semantic.guards.spoken import UNTOLD, spoken
         ("I dont see my reciept", "en"),
         ("Wie setze ich mein Passwort zurück?", "de"),
         ("wie setze ich mein passwort zurueck", "de"),
-        ("¿Cómo restablezco mi contraseña?", "es"),
-        ("Comment réinitialiser mon mot de passe ?", "fr"),
-        ("Come reimposto la mia password?", "it"),
-        ("Como redefino a minha senha?", "pt"),
-        ("Как сбросить пароль?", "ru"),
-        ("كيف أعيد تعيين كلمة المرور الخاصة بي؟", "ar"),
-        ("मैं अपना पासवर्ड कैसे रीसेट करूँ?", "hi"),
-        ("怎么重置我的密码？", "zh"),
-        ("パスワードをリセットするにはどうすればいいですか？", "ja"),
-        ("비밀번호를 어떻게 재설정하나요?", "ko"),
-        ("iPhone 15의 배터리를 어떻게 교체하나요?", "ko"),
     ],
 )
 def test_a_language_is_told_by_its_script_and_its_little_words(text, code):
     assert spoken(text).code == code
 
 
-@pytest.mark.parametrize("text", ["BMW 320d", "ls -la", "12 * 8", "getUser()", "", "🙂", "東京大学", "Madrid Paris"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "¿Cómo restablezco mi contraseña?",
+        "Comment réinitialiser mon mot de passe ?",
+        "Come reimposto la mia password?",
+        "Como redefino a minha senha?",
+        "Как сбросить пароль?",
+        "كيف أعيد تعيين كلمة المرور الخاصة بي؟",
+        "मैं अपना पासवर्ड कैसे रीसेट करूँ?",
+        "怎么重置我的密码？",
+        "パスワードをリセットするにはどうすればいいですか？",
+        "비밀번호를 어떻게 재설정하나요?",
+        "iPhone 15의 배터리를 어떻게 교체하나요?",
+    ],
+)
+def test_a_language_without_a_file_is_none_that_the_guards_know(text):
+    assert spoken(text).code == ""
+
+
+@pytest.mark.parametrize("text", ["BMW 320d", "ls -l", "12 * 8", "getUser()", "", "🙂", "東京大学", "Madrid Paris"])
 def test_names_code_and_numbers_are_in_no_language(text):
     assert spoken(text) == UNTOLD
 
@@ -48,8 +57,25 @@ def test_little_words_of_one_language_in_the_script_of_another_tell_nothing():
 @pytest.mark.parametrize(
     ("question", "stored"),
     [
+        ("Python list sort example", "Python list sort 예제"),
+        ("What does this mean?", "What does this mean 谢谢?"),
+        ("What is an α particle?", "What is an alpha particle?"),
+    ],
+)
+def test_where_only_one_has_letters_of_a_script_only_a_judge_may_serve(question, stored):
+    for verdict in (check(question, stored), check(stored, question)):
+        assert verdict.guard is Guard.LANGUAGE
+        assert verdict.judgeable
+
+
+def test_letters_of_another_script_that_both_have_are_no_doubt():
+    assert check("What does 谢谢 mean?", "What does 谢谢 mean, please?").passed
+
+
+@pytest.mark.parametrize(
+    ("question", "stored"),
+    [
         ("What is the capital of France?", "Was ist die Hauptstadt von Frankreich?"),
-        ("¿Cuál es la capital de Francia?", "Qual é a capital da França?"),
         ("Gdzie jest moje zamówienie?", "How do I reset my password?"),
         ("Hoe wijzig ik mijn wachtwoord?", "Gdzie jest moje zamówienie?"),
     ],
@@ -76,7 +102,7 @@ def test_only_a_judge_serves_what_the_guards_do_not_know(question, stored):
         assert verdict.judgeable
 
 
-@pytest.mark.parametrize("text", ["ls -la", "Gdzie jest moje zamówienie?", "BMW 320d"])
+@pytest.mark.parametrize("text", ["ls -l", "Gdzie jest moje zamówienie?", "BMW 320d"])
 def test_the_same_letters_pass_in_any_language(text):
     assert check(text, f" {text.replace(' ', '  ')}").passed
     assert not check(text, text.swapcase()).passed
