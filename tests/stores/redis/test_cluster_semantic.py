@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.bootstrap import Services, bootstrap
 from core.models import Answer, ChatRequest, SemanticMode
-from core.semantic.judge.judge import SharedBudget
+from core.semantic.judge.budget import SharedBudget
 from core.semantic.quality.thresholds import Threshold
 from core.settings import Settings
 from tests.fakes import CountingProvider
