@@ -346,7 +346,7 @@ def _semantic(
             semantic_config(base.settings),
             provider,
             base.request_redis,
-            thresholds=thresholds.current,
+            thresholds=evidence.in_effect,
             refused=rejected.current,
             judge=judge,
             observer=evidence.observe,

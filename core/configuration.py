@@ -65,9 +65,12 @@ def ttl_policy(settings: Settings) -> TTLPolicy:
 
 
 def configured_threshold(settings: Settings) -> Threshold:
-    """The thresholds in force until one is published. In mode `judge` nothing is served unjudged before that."""
+    """The thresholds in force until one is published. In mode `judge` nothing is served unjudged before that.
+
+    In mode `serve` it is without proof: whoever set it wanted that.
+    """
     serve = None if settings.semantic is SemanticMode.JUDGE else settings.semantic_threshold
-    return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve)
+    return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve, unproved=serve is not None)
 
 
 CONVERSATIONS_GREY = 0.4

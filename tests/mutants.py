@@ -2655,6 +2655,41 @@ MUTANTS = (
         new="    if threshold.grey > 1:",
         tests="tests/semantic/quality/test_grey.py",
     ),
+    Mutant(
+        name="a threshold is served from before its bound holds",
+        file="core/semantic/quality/bound.py",
+        old="    if is_checked and bound.holds(budget):",
+        new="    if is_checked:",
+        tests="tests/semantic/quality/test_bound.py",
+    ),
+    Mutant(
+        name="drift leaves hits unjudged",
+        file="core/semantic/quality/bound.py",
+        old="    if bound.is_drifting:\n        return BoundState.DRIFTING",
+        new="    if bound.is_drifting and budget > 1:\n        return BoundState.DRIFTING",
+        tests="tests/semantic/quality/test_bound.py",
+    ),
+    Mutant(
+        name="a sampled hit counts as if all had been labelled",
+        file="core/semantic/quality/bound.py",
+        old="        share = budget * (self.lowest if lowest is None else lowest)",
+        new="        share = budget",
+        tests="tests/semantic/quality/test_bound.py tests/benchmarks/test_near_bound.py",
+    ),
+    Mutant(
+        name="a label counts again in another process",
+        file="core/semantic/quality/evidence.py",
+        old="                if _follows(place, bound.read) and _is_of(record, threshold)",
+        new="                if _is_of(record, threshold)",
+        tests="tests/semantic/quality/test_evidence.py",
+    ),
+    Mutant(
+        name="labels of an earlier publication count",
+        file="core/semantic/quality/evidence.py",
+        old="    is_since = record.version >= threshold.publication",
+        new="    is_since = record.version >= 0",
+        tests="tests/semantic/quality/test_evidence.py",
+    ),
 )
 
 

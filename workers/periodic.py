@@ -109,7 +109,8 @@ class Schedule:
             self._queue.enqueue_refresh(key)
 
     def enqueue_judging(self) -> None:
-        """One job for all hits that wait to be judged afterwards."""
+        """Counts new labels for the bounds, and one job for all hits that wait to be judged afterwards."""
+        self._evidence.update_bounds()
         if self._evidence.samples_waiting():
             self._queue.enqueue_judging()
 

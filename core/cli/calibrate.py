@@ -15,7 +15,7 @@ from ..keys import names
 from ..metrics import Hedging
 from ..models import SemanticMode
 from ..semantic import JUDGE_WORDS
-from ..semantic.quality import EvidenceReport, Pair, Published, Threshold, WrongHit
+from ..semantic.quality import EvidenceReport, Pair, Published, Threshold, WrongHit, labels_needed
 from ..text import UNKNOWN, many, milliseconds, money, share
 from . import formats as words
 from .formats import DURATION
@@ -59,7 +59,7 @@ def _kind_option(function: Command) -> Command:
 @_kind_option
 @click.option("--since", type=DURATION, help="How far back. Default: everything that is kept.")
 def report(shell: Shell, namespace: str, since: float | None) -> int:
-    """Show false hits per hit, what more labels would prove, what judging costs, and a threshold that holds."""
+    """Show false hits per hit and their bound, what judging costs, and the thresholds that labels speak for."""
     begin = None if since is None else shell.shared.clock() - since
     found = shell.shared.evidence.report(namespace, since=begin)
     hedging = shell.shared.metrics.summary(min(since or HEDGING_SECONDS, HEDGING_SECONDS)).hedging
@@ -71,7 +71,6 @@ def report(shell: Shell, namespace: str, since: float | None) -> int:
 def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
     judging = found.judging
     rulings = ", ".join(f"{count} {JUDGE_WORDS.get(word, word)}" for word, count in judging.rulings.items())
-    needed = ", ".join(f"{count} for {budget.replace('%', ' %')}" for budget, count in found.still_needed.items())
     rows = [
         ("Namespace", shell.named(found.namespace)),
         ("In force", _threshold_words(found.threshold)),
@@ -79,7 +78,7 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
         ("Labels", f"{found.labels} pairs: {found.operator_labels} by operators, {found.judge_labels} by the judge"),
         ("Unlabelled", f"{found.unlabelled} pairs"),
         ("False hits", _false_hits(found)),
-        ("More labels", f"{needed}, if none of them is an error"),
+        ("Bound", _bound_words(shell, found)),
         ("Judge", f"{rulings or 'never asked'}; p95 {milliseconds(judging.p95_ms)}"),
         ("Asked", found.grey.sentence if found.grey is not None else UNKNOWN),
         (
@@ -117,12 +116,22 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
 
 
 def _false_hits(found: EvidenceReport) -> str:
-    point = found.at_threshold
-    if point is None:
+    known = found.standing
+    if known is None:
         return "nothing is served without the judge"
-    if not point.labels:
-        return "unknown: no label at or above the threshold"
-    return f"{point.errors} of {point.labels} labelled hits; at most {share(point.bound)} with 95 % confidence"
+    if not known.labels:
+        return f"unknown: no label since {words.moment(known.since)}"
+    return (
+        f"{known.wrong} of {many(known.labels, 'label')} since {words.moment(known.since)}, about "
+        f"{share(known.estimate)} of {many(known.hits, 'hit')}; at most {share(known.bound)}{known.named}"
+    )
+
+
+def _bound_words(shell: Shell, found: EvidenceReport) -> str:
+    if found.standing is not None:
+        return found.standing.words
+    budget = shell.services.settings.false_hit_budget
+    return f"to serve unjudged takes about {many(labels_needed(budget), 'clean label')} after a threshold is published"
 
 
 def _agreement(found: EvidenceReport) -> str:
@@ -142,7 +151,8 @@ def _threshold_words(threshold: Threshold) -> str:
     serve = "nothing unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f}"
     fixed = ", set by hand" if threshold.grey_fixed else ""
     judged = f", judged from {threshold.grey:.3f}{fixed}" if threshold.mode is SemanticMode.JUDGE else ""
-    return f"{threshold.mode.value}: {serve}{judged} ({version})"
+    unproved = ", unproved" if threshold.unproved else ""
+    return f"{threshold.mode.value}: {serve}{unproved}{judged} ({version})"
 
 
 @command(calibrate)
@@ -277,7 +287,7 @@ def _wrong_words(one: WrongHit) -> str:
 @click.option("--grey-by-evidence", is_flag=True, help="Let evidence move the cosine from which the judge is asked.")
 @click.option("--mode", type=click.Choice([mode.value for mode in SemanticMode]), help="Default: the one in force.")
 @click.option("--note", default="", help="Why, for the audit log.")
-@click.option("--unsupported", is_flag=True, help="Publish it even if labels do not support it.")
+@click.option("--unsupported", is_flag=True, help="Serve from it at once, before the bound holds.")
 @click.option("--expected", type=click.IntRange(min=0), help="Only if this version is in force; 0: what is configured.")
 def publish(
     shell: Shell,
@@ -290,7 +300,7 @@ def publish(
     unsupported: bool,
     expected: int | None,
 ) -> int:
-    """Put a threshold in force. Without --threshold nothing is served unjudged."""
+    """Put a threshold in force. The judge is asked first until the bound holds; without --threshold always."""
     services = shell.shared
     in_force = services.thresholds.current(namespace)
     chosen = SemanticMode(mode) if mode else in_force.mode

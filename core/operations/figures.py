@@ -18,6 +18,7 @@ from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
 from .namespaces import NamespaceOut, named_parts
+from .near import NearOut
 from .operators import Operator
 from .parts import By, Parts
 
@@ -101,6 +102,9 @@ class StatsOut(BaseModel):
     """The figures of a window, and with `by` those of each model or namespace, the busiest first."""
 
     summary: SummaryOut
+    near: NearOut | None = Field(
+        None, description="Of the namespace asked for, where near hits are served without the judge, or are to be."
+    )
     parts: dict[str, SummaryOut] | None = None
     namespaces: dict[str, NamespaceOut] | None = Field(
         None, description="With `by=namespace`, what each of these is called."
@@ -289,6 +293,8 @@ def stats(
     """Requests, hit rate, money and latency of a window."""
     chosen = _chosen(by, namespace)
     answer = {"summary": parts.metrics.summary(window, model=model, **chosen).to_dict()}
+    if (name := chosen.get("namespace")) is not None and (near := parts.evidence.standing(name)) is not None:
+        answer["near"] = near.to_dict()
     if breakdown is not None:
         groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
         answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}

@@ -59,10 +59,13 @@ class SemanticSettings(BaseModel):
     )
     judge_budget_per_hour: int = Field(1000, ge=0, description="Judge calls per namespace and hour.")
     judge_sample: float = Field(
-        0.05, ge=0, le=1, description="Share of unjudged semantic hits that a worker has judged afterwards."
+        0.05,
+        ge=0,
+        le=1,
+        description="Least share of unjudged semantic hits that a worker judges afterwards; 0: nothing is proved.",
     )
     false_hit_budget: float = Field(
-        0.02, gt=0, lt=1, description="Share of false hits per hit beyond which a threshold tightens by itself."
+        0.02, gt=0, lt=1, description="Share of false hits per hit that the bound must be within to serve unjudged."
     )
 
     @field_validator("embedder")

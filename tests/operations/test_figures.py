@@ -8,7 +8,10 @@ from core.access import Role, new_operation_key
 from core.metrics import steps_of
 from core.metrics.cache_metrics import LONGEST_SECONDS, MOST_STEPS
 from core.metrics.gauges import Sample
+from core.models import SemanticMode
 from core.operations.figures import ChangeOut, MonthOut, SummaryOut
+from core.operations.near import NearOut
+from core.semantic.quality import Threshold
 from tests.metrics.outcomes import a_hit, a_miss
 
 
@@ -32,6 +35,17 @@ def test_the_figures_are_those_of_the_metrics(counted, namespace):
     assert {**told, "ends_at": 0} == {**known, "ends_at": 0}
     assert told.keys() == SummaryOut.model_fields.keys()
     assert (told["hits"], told["requests"], told["saved_cost_usd"]) == (1, 1, 1.0)
+
+
+def test_how_near_hits_stand_is_told_of_the_namespace_asked_for(counted, namespace):
+    own, everybody, _ = counted
+    assert everybody.get("/stats", namespace=namespace).get("near") is None, "nothing is to be served unjudged"
+    threshold = Threshold(mode=SemanticMode.SERVE, serve=0.9)
+    everybody.services.evidence.publish(namespace, threshold, actor="ann")
+    told = own.get("/stats", namespace=namespace)["near"]
+    assert told == everybody.services.evidence.standing(namespace).to_dict()
+    assert told.keys() == NearOut.model_fields.keys()
+    assert (told["state"], told["still_needed"], told["bound"]) == ("beginning", 155, 1.0)
 
 
 def test_a_key_of_some_namespaces_sees_nothing_of_the_others(counted, namespace):

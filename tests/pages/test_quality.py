@@ -69,6 +69,9 @@ def a_pair(number: int, similarity: float, equivalent: bool, labeller: Labeller 
         served=equivalent,
         question=question,
         stored=stored,
+        version=1,
+        chance=1.0 if labeller is Labeller.JUDGE else 0.0,
+        hits=1 if labeller is Labeller.JUDGE else 0,
         cost_usd=0.001 if labeller is Labeller.JUDGE else 0.0,
         saved_usd=0.003 if equivalent and labeller is Labeller.JUDGE else 0.0,
         latency_ms=100.0,
@@ -101,7 +104,7 @@ def test_off_it_says_what_it_would_take_and_what_not_to_expect(open_page, servic
     assert "ENCORE_SEMANTIC=judge" in said
     assert "ENCORE_JUDGE_MODEL" in said
     assert "no embedder that was measured keeps false hits under 1 %" in said
-    assert "299, 149 or 59 labelled" in said
+    assert "311, 155 or 61 labels" in said
     assert not at.metric
 
 
@@ -163,10 +166,11 @@ def test_the_false_hit_rate_is_shown_with_its_bound_against_the_budget(open_page
     label(semantic, 400, wrong=2, operator=20)
     said = everything_said(open_page("quality")).replace("\\", "")
     assert "False hits per hit 0.5 %" in said
-    assert "2 wrong of 400 labels · at most 1.6 %" in said
-    assert "within the budget of 2 %" in said
-    assert "Labels to prove 2 % 0" in said
-    assert "228 for 1 %" in said
+    assert "2 wrong of 400 labels · at most 2.6 % · :material/help: 2 % not proved yet" in said
+    assert "Labels still needed 127" in said
+    assert "it takes 155 clean labels to begin" in said
+    assert "Beginning: the judge is asked first. Unjudged hits begin after 127 more labels without an error." in said
+    assert "as judged: people have not labelled enough to know what the judge misses" in said
     assert "20 by operators · 380 by the judge" in said
     assert "Judge agreement 100 %" in said
     assert "saved $1.19, cost $0.40" in said.replace("\\", "")
@@ -385,21 +389,45 @@ def test_a_threshold_that_labels_support_is_published_on_confirmation(open_page,
     assert in_force.actor == "console"
     assert "2 % budget" in in_force.note
     audit = semantic.audit.records(limit=1, action="threshold.")[0]
-    assert (audit.actor, audit.source, audit.details["supported"]) == ("console", "console", True)
+    assert (audit.actor, audit.source, audit.details["errors"]) == ("console", "console", 0)
     assert "Version 1 is in force" in at.success[0].value.replace("\\", "")
 
 
-def test_what_labels_do_not_support_takes_a_typed_word(open_page, semantic, label):
+def test_to_serve_before_the_bound_holds_takes_a_typed_word(open_page, semantic, label):
     label(semantic, 10)
     at = open_page("quality")
     at.button(key="by-hand").click().run()
     at.segmented_control(key="change-mode").set_value(SemanticMode.SERVE).run()
     assert any("is not proved" in warning.value for warning in at.warning)
-    assert at.button(key="change-confirm").disabled
+    assert any("after 155 labels without an error hits are served without it" in one.value for one in at.warning)
+    assert not at.button(key="change-confirm").disabled, "it begins with the judge asked first"
     at.text_input(key="change-typed").input("unproven").run()
     at.button(key="change-confirm").click().run()
-    assert semantic.thresholds.versions(NAMESPACE)[0].threshold.mode is SemanticMode.SERVE
-    assert semantic.audit.records(limit=1, action="threshold.")[0].details["supported"] is False
+    assert semantic.thresholds.versions(NAMESPACE)[0].threshold.unproved is True
+    assert semantic.audit.records(limit=1, action="threshold.")[0].details["after"]["unproved"] is True
+
+
+def test_without_the_word_it_begins_with_the_judge_asked_first(open_page, semantic, label):
+    label(semantic, 10)
+    at = open_page("quality")
+    at.button(key="by-hand").click().run()
+    at.segmented_control(key="change-mode").set_value(SemanticMode.SERVE).run()
+    at.button(key="change-confirm").click().run()
+    assert semantic.thresholds.versions(NAMESPACE)[0].threshold.unproved is False
+    assert semantic.evidence.in_effect(NAMESPACE).serve is None
+    assert "beginning" in everything_said(open_page("quality"))
+
+
+def test_the_bound_is_a_line_over_time_once_it_has_two_points(open_page, semantic, label):
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
+    label(semantic, 160)
+    semantic.evidence.update_bounds()
+    before = len(open_page("quality").get("plotly_chart"))
+    semantic.evidence.add(a_pair(1000, 0.95, True))
+    context.readings().renew()
+    at = open_page("quality")
+    assert len(at.get("plotly_chart")) == before + 1
+    assert "Holding: at most 1.9 % of the hits were wrong, as judged; the budget is 2 %." in everything_said(at)
 
 
 def test_a_threshold_that_changed_meanwhile_is_not_overwritten(open_page, semantic, label):

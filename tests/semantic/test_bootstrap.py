@@ -284,7 +284,7 @@ def test_a_published_threshold_switches_a_namespace_on_and_off(start, redis_url,
     services = start(redis_url=redis_url, namespace=namespace, semantic="off", provider=CountingProvider())
     ask(services)
     assert ask(services, PARAPHRASE).outcome.kind == "miss"
-    services.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.8), actor="ann")
+    services.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.8, unproved=True), actor="ann")
     ask(services, QUESTION, no_cache=True)
     assert str(ask(services, ANOTHER).outcome) == "hit (semantic)"
     services.thresholds.roll_back(namespace, 0, actor="ann")

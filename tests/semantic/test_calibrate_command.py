@@ -54,7 +54,7 @@ def judged(services: Services) -> Services:
 def test_the_report_is_what_calibrate_shows(terminal, judged, namespace):
     shown = terminal.run("calibrate", "--namespace", namespace)
     assert "judge: nothing unjudged, judged from 0.700 (as configured)" in shown
-    assert "299 for 1 %, 149 for 2 %, 59 for 5 %" in shown
+    assert "to serve unjudged takes about 155 clean labels after a threshold is published" in shown
     assert "1 yes" in shown
     told = terminal.data("calibrate")
     assert (told["judge_labels"], told["judging"]["rulings"]) == (1, {"yes": 1})
@@ -135,10 +135,13 @@ def test_the_lab_shows_the_pairs_that_one_threshold_would_have_served_wrongly(te
 
 
 def test_a_threshold_is_published_listed_and_rolled_back(terminal, judged, namespace):
-    refused = terminal.run("calibrate", "publish", "--mode", "serve", "--threshold", "0.9", status=1)
-    assert "labels do not support 0.900" in refused
-    terminal.run("calibrate", "publish", "--mode", "serve", "--threshold", "0.9", "--unsupported", "--note", "a test")
+    terminal.run("calibrate", "publish", "--mode", "serve", "--threshold", "0.9", "--note", "a test")
     assert judged.thresholds.versions(namespace)[0].note == "a test"
+    standing = terminal.data("calibrate")["standing"]
+    assert (standing["state"], standing["still_needed"]) == ("beginning", 155)
+    assert "Beginning: the judge is asked first." in terminal.run("calibrate")
+    assert "Beginning: the judge is asked first." in terminal.run("stats", "--namespace", namespace)
+    assert terminal.data("stats", "--namespace", namespace)["near"]["words"].startswith("Beginning")
     assert terminal.data("calibrate")["threshold"]["serve"] == 0.9
     [version] = terminal.data("calibrate", "versions")
     assert (version["version"], version["act"], version["actor"]) == (1, "published", "anna")

@@ -1,5 +1,7 @@
 """Evidence, calibration and thresholds: when a near answer may be served."""
 
+from .betting import labels_needed
+from .bound import BoundState, Point, Standing
 from .calibration import BUDGETS, CurvePoint, Proposal
 from .evidence import Evidence
 from .grey import Grey
@@ -7,24 +9,29 @@ from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, FalseHits, ReplayPoint, WrongHit
 from .sampling import judge_samples
-from .thresholds import Published, Threshold, ThresholdAction, Thresholds
+from .threshold import Threshold
+from .thresholds import Published, ThresholdAction, Thresholds
 
 __all__ = [
     "BUDGETS",
+    "BoundState",
     "CurvePoint",
     "Evidence",
     "EvidenceReport",
     "FalseHits",
     "Grey",
     "Pair",
+    "Point",
     "Proposal",
     "Published",
     "RejectedPairs",
     "ReplayPoint",
+    "Standing",
     "Threshold",
     "ThresholdAction",
     "Thresholds",
     "WrongHit",
     "judge_samples",
+    "labels_needed",
     "pair_id",
 ]

@@ -46,6 +46,12 @@ class Archive:
         """Labels of a namespace or of all, newest first, from `since` on (Unix seconds)."""
         return self._newest_first(self._labels, _read_label, namespace, since)
 
+    def labels_after(self, place: str) -> Iterator[tuple[str, PairRecord | None]]:
+        """Labels that came after a place, oldest first, each with its place; None for one that cannot be read."""
+        self.flush()
+        for name, value in self._labels.after(place):
+            yield name, _read_label(value)
+
     def lookups(self, namespace: str | None = None, since: float | None = None) -> Iterator[LookupRecord]:
         """Lookups of a namespace or of all, newest first, from `since` on (Unix seconds)."""
         return self._newest_first(self._lookups, _read_lookup, namespace, since)

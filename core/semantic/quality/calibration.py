@@ -1,12 +1,11 @@
-"""What labels prove: error bounds, labels still needed, a threshold that evidence supports, and when to tighten it.
+"""What labels say: the share of errors by cosine, the threshold they speak for, and how far the judge can be trusted.
 
-Pure. All shares of errors are per hit: of the answers served, how many were to another question. Bounds are one-sided
-Clopper-Pearson: exact for any number of labels, and they never promise too much.
+Pure. All shares of errors are per hit: of the answers served, how many were to another question. Bounds hold at every
+moment (`betting`): people look at them whenever they like.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -16,13 +15,17 @@ from itertools import accumulate
 import msgspec
 
 from ...text import share
+from .betting import CONFIDENCE, labels_needed, most_wrong
 
-CONFIDENCE = 0.95
 BUDGETS = (0.01, 0.02, 0.05)
 """Shares of false hits that people choose between."""
 
 GRID = tuple(round(0.990 - 0.005 * step, 3) for step in range(79))
 """Thresholds that are tried, strictest first: 0.990 down to 0.600."""
+
+
+LEAST_CAUGHT = 0.5
+"""Of a judge that may miss more of what is wrong than this, too little is known to correct by it."""
 
 
 class Labeller(StrEnum):
@@ -80,16 +83,6 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Tightening(msgspec.Struct, frozen=True, kw_only=True):
-    """The threshold to go up to, None: no threshold is safe enough, serve nothing without the judge."""
-
-    threshold: float | None
-    labels: int
-    errors: int
-    bound: float
-    reason: str
-
-
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     """How the judge's labels compare with operators' labels of the same pairs.
 
@@ -102,66 +95,6 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     false_yes: int
     false_no: int
     bound: float
-
-
-def upper_bound(errors: int, labels: int, confidence: float = CONFIDENCE) -> float:
-    """The largest share of errors that is still plausible; 1.0 without labels.
-
-    >>> round(upper_bound(0, 299), 4), round(upper_bound(2, 628), 4)
-    (0.01, 0.01)
-    """
-    if not 0 <= errors <= labels:
-        raise ValueError("errors are between 0 and the number of labels")
-    if errors == labels:
-        return 1.0
-    low, high = errors / labels, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _at_most(errors, labels, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _at_most(errors: int, labels: int, share: float) -> float:
-    """Probability of so few errors at a share not below the one seen: the binomial sum, largest term first."""
-    if share >= 1.0:
-        return 0.0
-    term = math.exp(
-        math.lgamma(labels + 1)
-        - math.lgamma(errors + 1)
-        - math.lgamma(labels - errors + 1)
-        + (errors * math.log(share) if errors else 0.0)
-        + (labels - errors) * math.log1p(-share)
-    )
-    total = term
-    for count in range(errors, 0, -1):
-        term *= count / (labels - count + 1) * (1 - share) / share
-        total += term
-        if term < total * 1e-16:
-            break
-    return total
-
-
-def labels_needed(budget: float, errors: int = 0, confidence: float = CONFIDENCE) -> int:
-    """The number of labels that, with `errors` errors among them, bound the share of errors by the budget.
-
-    >>> [labels_needed(budget) for budget in BUDGETS]
-    [299, 149, 59]
-    """
-    if not 0 < budget < 1:
-        raise ValueError("a budget is a share between 0 and 1")
-    low, high = errors, max(2 * errors, 1)
-    while upper_bound(errors, high, confidence) > budget:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if upper_bound(errors, middle, confidence) > budget:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 def labels_still_needed(errors: int, labels: int, budget: float, confidence: float = CONFIDENCE) -> int:
@@ -199,7 +132,7 @@ class _Hits:
     def bound(self, threshold: float, confidence: float) -> float:
         """The upper bound on the share of errors at a threshold."""
         labels, errors = self.at(threshold)
-        return upper_bound(errors, labels, confidence)
+        return most_wrong(errors, labels, confidence)
 
 
 def curve(pairs: Sequence[LabelledPair], thresholds: Sequence[float] = GRID) -> list[CurvePoint]:
@@ -215,7 +148,7 @@ def curve(pairs: Sequence[LabelledPair], thresholds: Sequence[float] = GRID) -> 
                 errors=errors,
                 hit_rate=labels / max(len(pairs), 1),
                 precision=1 - errors / labels if labels else 1.0,
-                bound=upper_bound(errors, labels),
+                bound=most_wrong(errors, labels),
             )
         )
     return points
@@ -278,7 +211,7 @@ def _expected_bound(tuning: _Hits, held_out: _Hits, threshold: float, confidence
     tuned, tuning_errors = tuning.at(threshold)
     labels, _ = held_out.at(threshold)
     share = (tuning_errors + 0.5) / (tuned + 1)
-    return upper_bound(min(round(share * labels), labels), labels, confidence)
+    return most_wrong(min(round(share * labels), labels), labels, confidence)
 
 
 def _proposal_reason(supported: float | None, failed: float | None, budget: float) -> str:
@@ -289,52 +222,9 @@ def _proposal_reason(supported: float | None, failed: float | None, budget: floa
     return f"{supported:.3f} holds {share(budget, 0)}, {failed:.3f} does not"
 
 
-def tighten(
-    recent: Iterable[LabelledPair],
-    threshold: float,
-    budget: float,
-    *,
-    thresholds: Sequence[float] = GRID,
-    confidence: float = CONFIDENCE,
-) -> Tightening | None:
-    """What to do about recent labelled hits: None leaves the threshold alone. It is never lowered here.
-
-    With fewer labels than could support the budget without an error nothing is decided, unless errors alone show that
-    the budget is passed.
-    """
-    hits = _Hits(settled(recent))
-    labels, errors = hits.at(threshold)
-    bound = upper_bound(errors, labels, confidence)
-    is_decided = labels >= labels_needed(budget, 0, confidence) or _is_surely_over(errors, labels, budget, confidence)
-    if bound <= budget or not is_decided:
-        return None
-    stricter = (step for step in sorted(thresholds) if step > threshold)
-    higher = next((step for step in stricter if hits.bound(step, confidence) <= budget), None)
-    way_out = f"at {higher:.3f} the budget holds" if higher else "no higher threshold has labels that hold the budget"
-    return Tightening(
-        threshold=higher,
-        labels=labels,
-        errors=errors,
-        bound=bound,
-        reason=f"{errors} of {labels} recent hits were wrong; {way_out}",
-    )
-
-
-def _is_surely_over(errors: int, labels: int, budget: float, confidence: float) -> bool:
-    """Whether the number of errors is implausible within the budget: its lower bound is above it."""
-    return labels > 0 and 1 - upper_bound(labels - errors, labels, confidence) > budget
-
-
 def judge_agreement(pairs: Iterable[LabelledPair], confidence: float = CONFIDENCE) -> Agreement:
     """The judge against operators, over pairs that both have labelled (each by its latest label)."""
-    labels: dict[Labeller, dict[bytes, LabelledPair]] = {Labeller.OPERATOR: {}, Labeller.JUDGE: {}}
-    for pair in sorted(pairs, key=lambda pair: pair.labelled_at):
-        labels[pair.labeller][pair.digest] = pair
-    both = [
-        (judged, labels[Labeller.OPERATOR][digest])
-        for digest, judged in labels[Labeller.JUDGE].items()
-        if digest in labels[Labeller.OPERATOR]
-    ]
+    both = [(judged, asserted) for judged, asserted in _both(pairs) if judged is not None and asserted is not None]
     yeses = sum(judged.equivalent for judged, _ in both)
     false_yes = sum(judged.equivalent and not asserted.equivalent for judged, asserted in both)
     false_no = sum(asserted.equivalent and not judged.equivalent for judged, asserted in both)
@@ -344,5 +234,39 @@ def judge_agreement(pairs: Iterable[LabelledPair], confidence: float = CONFIDENC
         yeses=yeses,
         false_yes=false_yes,
         false_no=false_no,
-        bound=upper_bound(false_yes, yeses, confidence),
+        bound=most_wrong(false_yes, yeses, confidence),
     )
+
+
+def caught_at_least(pairs: Iterable[LabelledPair], confidence: float = CONFIDENCE) -> float | None:
+    """The least share of wrong pairs that the judge finds, as far as people have checked it; None: too little is known.
+
+    By the share of its noes that people call different too, and of its yeses that they do: each with the bound that is
+    worse for the judge, weighed by how many noes and yeses there are, since people check more of the one than of the
+    other. Its noes are then never counted as wrong noes: that would make the corrected bound smaller (Rogan and Gladen,
+    American Journal of Epidemiology 107, 1978, with a specificity of 1).
+    """
+    labels = _both(pairs)
+    counts = dict.fromkeys((True, False), 0)
+    checked, wrong = dict(counts), dict(counts)
+    for judged, asserted in labels:
+        if judged is None:
+            continue
+        counts[judged.equivalent] += 1
+        if asserted is not None:
+            checked[judged.equivalent] += 1
+            wrong[judged.equivalent] += not asserted.equivalent
+    if not checked[False] or not checked[True]:
+        return None
+    caught = counts[False] * (1 - most_wrong(checked[False] - wrong[False], checked[False], confidence))
+    missed = counts[True] * most_wrong(wrong[True], checked[True], confidence)
+    least = caught / (caught + missed) if caught else 0.0
+    return least if least >= LEAST_CAUGHT else None
+
+
+def _both(pairs: Iterable[LabelledPair]) -> list[tuple[LabelledPair | None, LabelledPair | None]]:
+    """The latest label of each pair by the judge, and by an operator."""
+    labels: dict[bytes, dict[Labeller, LabelledPair]] = {}
+    for pair in sorted(pairs, key=lambda pair: pair.labelled_at):
+        labels.setdefault(pair.digest, {})[pair.labeller] = pair
+    return [(known.get(Labeller.JUDGE), known.get(Labeller.OPERATOR)) for known in labels.values()]

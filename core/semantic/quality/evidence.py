@@ -6,7 +6,9 @@ kept.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,27 +18,28 @@ import redis
 
 from ...access import Acting, Action
 from ...concurrency import Outbox
-from ...errors import InvalidInput, OutcomeUnknown
+from ...errors import InvalidInput, OutcomeUnknown, WriteRefused
 from ...keys import Identity
 from ...models import SemanticMode
 from ..results import Judgement, SemanticResult
-from . import certification
+from . import bound as bounds
 from . import report as reports
 from .archive import Archive
-from .calibration import GRID, CurvePoint
+from .bound import Bound, Drawn, Standing
+from .calibration import GRID, CurvePoint, Labeller, caught_at_least, curve
 from .grey import Grey, advised
 from .notes import Notes, operator_label, sample_of
 from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
 from .rejected_pairs import RejectedPairs
-from .report import EvidenceReport, ReplayPoint, WrongHit
+from .report import EvidenceReport, ReplayPoint, WrongHit, fair_sample
 from .sample_queue import SampleQueue
-from .thresholds import BY_ITSELF, Published, Threshold, Thresholds, check_expected
+from .threshold import Threshold
+from .thresholds import Published, Thresholds, check_expected
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
 
-RECENT_SECONDS = 7 * 86_400
-"""What counts as recent traffic, as far as nobody has published a threshold since."""
+MOST_UNDRAWN = MOST_EFFECTS = 10_000
 GREY_SECONDS = 30 * 86_400
 """How far back the calls to the judge go by which the cosine to judge from is set."""
 
@@ -44,9 +47,9 @@ GREY_SECONDS = 30 * 86_400
 class Evidence:
     """The evidence of all processes, or of this one without a client.
 
-    `budget` is the share of false hits per hit beyond which a threshold tightens by itself, `sample_share` that of the
-    unjudged hits which are judged afterwards, `costs` says what answers of a namespace cost, in US dollars by the key
-    of the question. Reading methods raise StoreUnavailable.
+    `budget` is the share of false hits per hit that the bound must be within for hits without a judge, `sample_share`
+    the least share of the unjudged hits that is judged afterwards, `costs` says what answers of a namespace cost, in US
+    dollars by the key of the question. Reading methods raise StoreUnavailable.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class Evidence:
         self._costs = costs
         self._clock = clock
         self._chance = chance
+        self._lock = threading.Lock()
+        self._effects: dict[str, tuple[Threshold, Bound, Threshold]] = {}  # computed once a read, not once a lookup
+        self._undrawn: dict[tuple[str, int, float], int] = {}  # unjudged hits since one was drawn
         outbox = Outbox(client) if client is not None else None
         self._notes = Notes(keep_prompts=keep_prompts)
         self._archive = Archive(client, outbox)
@@ -82,9 +88,39 @@ class Evidence:
         for label in self._notes.judge_labels(identity, threshold, result, now):
             self.add(label)
         self._archive.add_lookup(self._notes.lookup(identity, threshold, result, now))
-        is_unjudged_hit = result.found is not None and not result.judged
-        if is_unjudged_hit and self._sample_share and self._chance() < self._sample_share:
-            self._samples.put(sample_of(identity, threshold, result, now))
+        if result.found is not None and not result.judged:
+            self._draw(identity, threshold, result, now)
+
+    def _draw(self, identity: Identity, threshold: Threshold, result: SemanticResult, now: float) -> None:
+        """Draws an unjudged hit to be judged afterwards, or counts it for the next that is drawn with its chance."""
+        chance = threshold.chance
+        if not chance or not self._sample_share:
+            return
+        of = (identity.namespace, threshold.publication, chance)
+        is_drawn = self._chance() < chance
+        with self._lock:
+            hits = self._undrawn.pop(of, 0) + 1
+            if not is_drawn:
+                if len(self._undrawn) >= MOST_UNDRAWN:
+                    self._undrawn.clear()  # what is not counted makes the bound greater
+                self._undrawn[of] = hits
+        if is_drawn:
+            self._samples.put(sample_of(identity, threshold, result, now, chance=chance, hits=hits))
+
+    def in_effect(self, namespace: str) -> Threshold:
+        """The threshold that a lookup goes by now: as published, or with the judge asked first.
+
+        At most a second old. Raises StoreUnavailable.
+        """
+        threshold, bound = self._thresholds.standing(namespace)
+        known = self._effects.get(namespace)
+        if known is not None and known[0] is threshold and known[1] is bound:
+            return known[2]
+        effect = bounds.in_effect(threshold, bound, self._budget, self._sample_share)
+        if len(self._effects) >= MOST_EFFECTS:
+            self._effects.clear()
+        self._effects[namespace] = (threshold, bound, effect)
+        return effect
 
     def add(self, record: PairRecord) -> None:
         """Adds a label to the evidence. Returns at once, never raises."""
@@ -125,7 +161,7 @@ class Evidence:
     def label(self, pair: str, equivalent: bool, *, actor: Acting) -> Pair:
         """Adds an operator's label of a pair, which overrides a judge's. Returns the pair as labelled.
 
-        A pair labelled different is not served again, and the threshold is tightened when that shows it to be too low.
+        A pair labelled different is not served again, and the bound counts it when it was served unjudged.
         Raises InvalidInput for a pair that is not kept, OutcomeUnknown when the label may be lost: give it again.
         """
         by = self._thresholds.audit.by(actor).require(Action.LABEL)
@@ -139,7 +175,7 @@ class Evidence:
         self.flush()
         if self._archive.dropped > dropped:
             raise OutcomeUnknown("Redis did not take the write: the label may be lost; give it again")
-        self.tighten(known.namespace)
+        self.update_bounds()
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
     def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
@@ -178,11 +214,13 @@ class Evidence:
 
     def report(self, namespace: str, *, since: float | None = None) -> EvidenceReport:
         """The report on a namespace's near matches, for the embedder that was used last."""
+        self._catch_up()
         labels = list(self._archive.labels(namespace, since))
         return self._report(namespace, labels, list(self._archive.lookups(namespace, since)), since)
 
     def reports(self, *, since: float | None = None) -> list[EvidenceReport]:
         """A report on every namespace of which anything is known, by name; everything is read once."""
+        self._catch_up()
         labels: dict[str, list[PairRecord]] = {}
         lookups: dict[str, list[LookupRecord]] = {}
         for label in self._archive.labels(since=since):
@@ -205,6 +243,7 @@ class Evidence:
             embedder=embedder,
             since=since,
             grey=self._grey(namespace, labels, lookups),
+            standing=self._known_standing(namespace),
         )
 
     def _grey(self, namespace: str, labels: Sequence[PairRecord], lookups: Sequence[LookupRecord]) -> Grey | None:
@@ -252,7 +291,8 @@ class Evidence:
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
         """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels)."""
-        return certification.support(list(self._archive.labels(namespace)), serve)
+        labels = of_latest_embedder(list(self._archive.labels(namespace)), ())[0]
+        return curve(fair_sample(labels), (serve,))[0]
 
     def publish(
         self,
@@ -264,43 +304,110 @@ class Evidence:
         unsupported: bool = False,
         expected: int | None = None,
     ) -> Published:
-        """Puts a threshold in force that labels support within the budget; what they say is in the audit record.
+        """Puts a threshold in force, with what labels say on record. The judge is asked first until the bound holds.
 
-        A stricter one than that in force needs no support, nor does one that is `unsupported` on purpose. `expected` is
-        the version that it is to follow. Raises ThresholdRefused, InvalidInput, AccessDenied.
+        One that is `unsupported` on purpose is served from at once. `expected` is the version that it is to follow.
+        Raises ThresholdRefused, InvalidInput, AccessDenied.
         """
         trail = self._thresholds.audit.by(actor)
         trail.require(Action.PUBLISH_THRESHOLD)
-        in_force = self._thresholds.current(namespace)
-        check_expected(in_force, expected)
+        check_expected(self._thresholds.current(namespace), expected)
         evidence: dict[str, float] = {}
         if threshold.mode is not SemanticMode.OFF and threshold.serve is not None:
-            point = self.support(namespace, threshold.serve)
-            is_supported = point.bound <= self._budget
-            if not is_supported and not certification.is_stricter(threshold, in_force):
-                if not unsupported:
-                    raise certification.refusal(point, threshold.serve, self._budget)
+            if unsupported:
                 trail.require(Action.PUBLISH_UNSUPPORTED)
-            evidence = {**certification.figures(point), "supported": is_supported}
+            point = self.support(namespace, threshold.serve)
+            evidence = {"labels": point.labels, "errors": point.errors, "bound": round(point.bound, 5)}
         return self._thresholds.publish(
-            namespace, threshold, actor=trail, note=note, expected=expected, evidence=evidence
+            namespace,
+            msgspec.structs.replace(threshold, unproved=unsupported and threshold.serve is not None),
+            actor=trail,
+            note=note,
+            expected=expected,
+            evidence=evidence,
         )
 
-    def tighten(self, namespace: str) -> Published | None:
-        """Raises the threshold when recent labels show more false hits than the budget; None when they do not.
+    # The bound
 
-        Recent is what came since an operator published a threshold, a week at most.
+    def standing(self, namespace: str) -> Standing | None:
+        """How the publication in force stands, from all labels so far; None where nothing is to be served unjudged."""
+        self._catch_up()
+        return self._known_standing(namespace)
+
+    def _catch_up(self) -> None:
+        """Counts new labels where it can be noted; else what was counted so far is told."""
+        with contextlib.suppress(WriteRefused, OutcomeUnknown):
+            self.update_bounds()
+
+    def _known_standing(self, namespace: str) -> Standing | None:
+        threshold, bound = self._thresholds.standing_now(namespace)
+        return bounds.standing(bound, threshold, self._budget, is_checked=self._sample_share > 0)
+
+    def update_bounds(self) -> list[str]:
+        """Counts the labels that came since the last time, of any process. The namespaces that fell back to the judge.
+
+        Each label counts once, whoever calls this when. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
         """
-        seen = self._thresholds.current(namespace)
-        if seen.mode is SemanticMode.OFF or seen.serve is None:
-            return None
-        since = self._clock() - RECENT_SECONDS
-        versions = self._thresholds.versions(namespace)
-        by_people = (known.at for known in versions if known.act not in BY_ITSELF)
-        labels = list(self._archive.labels(namespace, max(since, next(by_people, since))))
-        tighter = certification.tighter(labels, seen.serve, self._budget)
-        if tighter is None:
-            return None
-        return self._thresholds.tighten(
-            namespace, tighter.threshold, seen=seen, note=tighter.reason, evidence=certification.figures(tighter)
+        read = self._thresholds.labels_read()
+        place = read
+        fresh: dict[str, list[tuple[str, PairRecord]]] = {}
+        for name, record in self._archive.labels_after(read):
+            place = name
+            if record is not None and (record.chance or record.labeller is Labeller.OPERATOR):
+                fresh.setdefault(record.namespace, []).append((name, record))
+        fallen = [namespace for namespace, records in fresh.items() if self._count(namespace, records)]
+        if place != read:
+            self._thresholds.set_labels_read(read, place)
+        return sorted(fallen)
+
+    def _count(self, namespace: str, records: Sequence[tuple[str, PairRecord]]) -> bool:
+        """Counts labels of a namespace; whether it falls back to the judge by that."""
+        caught = None
+        if any(record.labeller is Labeller.OPERATOR for _, record in records):
+            labels = of_latest_embedder(list(self._archive.labels(namespace)), ())[0]
+            caught = caught_at_least([record.labelled() for record in labels], 1 - bounds.PARTS)
+        was = now = None
+
+        def change(threshold: Threshold, bound: Bound) -> Bound:
+            nonlocal was, now
+            was = bounds.state(bound, threshold, self._budget, is_checked=self._sample_share > 0)
+            news = [
+                Drawn(at=record.at, wrong=not record.equivalent, chance=record.chance, hits=record.hits)
+                for place, record in records
+                if _follows(place, bound.read) and _is_of(record, threshold)
+            ]
+            after = (
+                msgspec.structs.replace(bound, read=records[-1][0]) if _follows(records[-1][0], bound.read) else bound
+            )
+            after = msgspec.structs.replace(after, caught=caught) if caught is not None else after
+            for label in news:
+                after = bounds.added(after, label, self._budget)
+            now = bounds.state(after, threshold, self._budget, is_checked=self._sample_share > 0)
+            return bounds.noted(after, self._clock()) if news else after
+
+        before, after = self._thresholds.change_bound(namespace, change)
+        if after == before or was == now or now is None or was is None:
+            return False
+        self._thresholds.audit.by("encore", source="worker").record(
+            f"threshold.{now.value}",
+            at=self._clock(),
+            namespace=namespace,
+            details={"before": was.value, "labels": after.labels, "wrong": after.wrong, "bound": round(after.share, 5)},
         )
+        return was in bounds.UNJUDGED and now not in bounds.UNJUDGED
+
+
+def _is_of(record: PairRecord, threshold: Threshold) -> bool:
+    """Whether a label counts for what is in force: drawn, of this publication, and at or above its cosine."""
+    is_since = record.version >= threshold.publication
+    return record.chance > 0 and is_since and threshold.serve is not None and record.similarity >= threshold.serve
+
+
+def _follows(place: str, other: str) -> bool:
+    """Whether a place in the journal of labels comes after another, or after none ("")."""
+    return not other or _numbers(place) > _numbers(other)
+
+
+def _numbers(place: str) -> tuple[int, int]:
+    left, _, right = place.partition("-")
+    return int(left), int(right or 0)

@@ -14,11 +14,12 @@ import msgspec
 
 from ...models import SemanticMode
 from ...text import many, share
-from .calibration import Labeller, labels_still_needed, upper_bound
+from .betting import least_wrong, most_wrong
+from .calibration import Labeller, labels_still_needed
 from .records import LookupRecord, PairRecord
 
 if TYPE_CHECKING:
-    from .thresholds import Threshold
+    from .threshold import Threshold
 
 LEAST_WORTH: Final = 0.05
 """The share of calls that must find an answer, whatever they cost: each delays a request."""
@@ -89,7 +90,7 @@ def advised(
     found = _found(calls, grey, higher)
     worth = _worth(labels)
     checked, wrong = _checked(labels, grey)
-    bound = upper_bound(wrong, checked)
+    bound = most_wrong(wrong, checked)
     seen = (
         f"{found.hits} of {many(found.calls, 'call')} about nothing nearer than {higher:.3f} found an answer, and from "
         f"{share(worth, 0)} on they pay"
@@ -97,7 +98,7 @@ def advised(
     cosine, reason = grey, f"stays: {seen}, which is not certain yet"
     if threshold.grey_fixed:
         reason = f"set by hand: {seen}"
-    elif checked and 1 - upper_bound(checked - wrong, checked) > budget:
+    elif checked and least_wrong(wrong, checked) > budget:
         if higher <= min(highest, threshold.serve or 1.0):
             cosine = higher
             reason = f"up to {higher:.3f}: {wrong} of {many(checked, 'approval')} that people checked were wrong"
@@ -133,11 +134,11 @@ class _Found(NamedTuple):
 
     def surely_below(self, share_of_calls: float) -> bool:
         """Whether so few found one that the share is implausible."""
-        return self.calls > 0 and upper_bound(self.hits, self.calls) < share_of_calls
+        return self.calls > 0 and most_wrong(self.hits, self.calls) < share_of_calls
 
     def surely_above(self, share_of_calls: float) -> bool:
         """Whether so many found one that a lower share is implausible."""
-        return self.calls > 0 and 1 - upper_bound(self.calls - self.hits, self.calls) > share_of_calls
+        return self.calls > 0 and least_wrong(self.hits, self.calls) > share_of_calls
 
 
 def _found(calls: Iterable[_Call], lowest: float, below: float) -> _Found:

@@ -16,7 +16,7 @@ from .records import MAX_TEXT, LookupRecord, Pair, PairRecord, Sample, Seen, pai
 
 if TYPE_CHECKING:
     from ...models import CacheEntry
-    from .thresholds import Threshold
+    from .threshold import Threshold
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
             judgement = neighbour.judgement
             if judgement is None or not judgement.is_ruling:
                 continue
+            waiting = threshold.waiting
+            is_first_waiting = place == first and waiting is not None and neighbour.similarity >= waiting
             yield PairRecord(
                 pair=pair_id(identity.namespace, identity.prompt, neighbour.prompt),
                 at=now,
@@ -64,6 +66,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
                 guard=neighbour.guard,
                 first=place == first,
                 served=neighbour.served,
+                chance=float(is_first_waiting),
+                hits=int(is_first_waiting),
                 question=self._text(identity.prompt),
                 stored=self._text(neighbour.prompt),
                 question_key=identity.key,
@@ -88,6 +92,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
             version=sample.version,
             first=True,
             served=True,
+            chance=sample.chance,
+            hits=sample.hits,
             question=self._text(sample.question),
             stored=self._text(stored.prompt),
             question_key=sample.question_key,
@@ -121,7 +127,9 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def operator_label(pair: Pair, equivalent: bool, by: str, now: float) -> PairRecord:
-    """An operator's label of a pair that is kept."""
+    """An operator's label of a pair that is kept. It counts for the bound when it finds an unjudged hit wrong."""
+    is_seen = pair.judge_label is not None or pair.operator_label is False
+    is_news = pair.served and pair.first and not equivalent and not is_seen
     return PairRecord(
         pair=pair.id,
         at=now,
@@ -136,6 +144,7 @@ def operator_label(pair: Pair, equivalent: bool, by: str, now: float) -> PairRec
         guard=pair.guard,
         first=pair.first,
         served=pair.served,
+        chance=float(is_news),
         question=pair.question,
         stored=pair.stored,
         question_key=pair.question_key,
@@ -143,7 +152,9 @@ def operator_label(pair: Pair, equivalent: bool, by: str, now: float) -> PairRec
     )
 
 
-def sample_of(identity: Identity, threshold: Threshold, result: SemanticResult, now: float) -> Sample:
+def sample_of(
+    identity: Identity, threshold: Threshold, result: SemanticResult, now: float, *, chance: float, hits: int
+) -> Sample:
     """A sample of a hit to be judged afterwards, with the whole question."""
     served = next(neighbour for neighbour in result.neighbours if neighbour.served)
     return Sample(
@@ -158,6 +169,8 @@ def sample_of(identity: Identity, threshold: Threshold, result: SemanticResult, 
         key=served.key,
         similarity=served.similarity,
         saved_usd=saved_usd(result),
+        chance=chance,
+        hits=hits,
     )
 
 

@@ -23,8 +23,9 @@ class PairRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `pair` stands for the two texts in their namespace. `guard` names the guard that refused them. `first`: of its
     lookup, the nearest that passed the guards, which is the one that a threshold alone would serve. `served`: the
-    stored answer was given. `question_key` and `key` are readable keys. Money is US dollars, None where no price is
-    known; times are Unix seconds.
+    stored answer was given. `chance`: the probability with which it was chosen to be labelled, 0 when nobody drew it;
+    `hits`: those of its publication that it stands for, itself and those since the one before. `question_key` and `key`
+    are readable keys. Money is US dollars, None where no price is known; times are Unix seconds.
     """
 
     pair: str
@@ -40,6 +41,8 @@ class PairRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     guard: str = ""
     first: bool = False
     served: bool = False
+    chance: float = 0.0
+    hits: int = 0
     question: str | None = None
     stored: str | None = None
     question_key: str = ""
@@ -102,7 +105,7 @@ class LookupRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """A hit that was served unjudged and is to be judged afterwards. `question` is whole: it lives for an hour.
 
-    `history` are the messages before it, shortened.
+    `history` are the messages before it, shortened. It was chosen with this `chance`, and stands for so many `hits`.
     """
 
     at: float
@@ -116,6 +119,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     saved_usd: float | None
     history: tuple[str, ...] = ()
+    chance: float = 0.0
+    hits: int = 0
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):

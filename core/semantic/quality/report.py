@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from ...models import SemanticMode
+from .betting import most_wrong
+from .bound import BoundState, Standing
 from .calibration import (
     BUDGETS,
     Agreement,
@@ -20,14 +22,12 @@ from .calibration import (
     Proposal,
     curve,
     judge_agreement,
-    labels_still_needed,
     propose_threshold,
     settled,
-    upper_bound,
 )
 from .grey import Grey
 from .records import LookupRecord, Pair, PairRecord, Seen
-from .thresholds import Threshold
+from .threshold import Threshold
 
 
 class Judging(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,31 +47,28 @@ class Judging(msgspec.Struct, frozen=True, kw_only=True):
 class FalseHits(msgspec.Struct, frozen=True, kw_only=True):
     """Wrong answers among the near answers that are served, as far as they were checked.
 
-    `bound` is the one-sided upper bound on their share. `judged`: they are yeses of a judge, who is asked each time.
+    `share` is the estimate, 0 to 1, and `bound` the upper bound on it at every moment. `judged`: they are approvals of
+    a judge, who is asked each time. `is_given_up`: the judge is asked first again because of them.
     """
 
     errors: int
     checked: int
+    share: float
     bound: float
     judged: bool
-
-    @property
-    def share(self) -> float:
-        """Share of wrong answers among those checked, 0 to 1; None when none was checked."""
-        return self.errors / self.checked
+    is_given_up: bool = False
 
     def verdict(self, budget: float) -> bool | None:
         """Whether the budget is held: True is proved, False was measured, None is not known yet."""
-        if self.bound <= budget:
-            return True
-        return False if self.share > budget else None
+        if self.is_given_up or self.share > budget:
+            return False
+        return True if self.bound <= budget else None
 
 
 class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a namespace's near matches, of one embedder's.
 
-    `at_threshold`: false hits per hit at the cosine served from, None where nothing is served unjudged. `still_needed`:
-    by budget, how many more labels would prove it if none of them is an error. `agreement` compares the judge with
+    `standing`: the bound of what is served unjudged, None where nothing is to be. `agreement` compares the judge with
     operators; its bound is on false hits per judged hit. `grey` is the cosine to judge from that it supports, None
     where nothing is judged.
     """
@@ -86,8 +83,7 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
     operator_labels: int
     judge_labels: int
     unlabelled: int
-    at_threshold: CurvePoint | None
-    still_needed: Mapping[str, int]
+    standing: Standing | None
     agreement: Agreement
     judging: Judging
     curve: tuple[CurvePoint, ...]
@@ -97,14 +93,22 @@ class EvidenceReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def false_hits(self) -> FalseHits | None:
         """How often what is served now was wrong; None where nothing is served or nothing was checked."""
-        if self.threshold.mode is SemanticMode.OFF:
+        known, agreement = self.standing, self.agreement
+        if known is not None:
+            if not known.labels:
+                return None
+            return FalseHits(
+                errors=known.wrong,
+                checked=known.labels,
+                share=known.estimate,
+                bound=known.bound,
+                judged=False,
+                is_given_up=known.state in (BoundState.BROKEN, BoundState.DRIFTING),
+            )
+        if self.threshold.mode is SemanticMode.OFF or not agreement.yeses:
             return None
-        point, agreement = self.at_threshold, self.agreement
-        if point is not None and point.labels:
-            return FalseHits(errors=point.errors, checked=point.labels, bound=point.bound, judged=False)
-        if agreement.yeses:
-            return FalseHits(errors=agreement.false_yes, checked=agreement.yeses, bound=agreement.bound, judged=True)
-        return None
+        wrong, checked = agreement.false_yes, agreement.yeses
+        return FalseHits(errors=wrong, checked=checked, share=wrong / checked, bound=agreement.bound, judged=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON."""
@@ -145,10 +149,10 @@ def report(
     embedder: str,
     since: float | None,
     grey: Grey | None,
+    standing: Standing | None,
 ) -> EvidenceReport:
     """The report on a namespace, from the records and lookups of that namespace and one embedder."""
     labels = fair_sample(records)
-    point = None if threshold.serve is None else curve(labels, (threshold.serve,))[0]
     return EvidenceReport(
         namespace=namespace,
         embedder=embedder,
@@ -160,8 +164,7 @@ def report(
         operator_labels=sum(label.labeller is Labeller.OPERATOR for label in labels),
         judge_labels=sum(label.labeller is Labeller.JUDGE for label in labels),
         unlabelled=sum(pair.label is None and pair.first for pair in pairs),
-        at_threshold=point,
-        still_needed=_still_needed(point),
+        standing=standing,
         agreement=judge_agreement([record.labelled() for record in records]),
         judging=_judging(records, lookups),
         curve=tuple(curve(labels)),
@@ -173,11 +176,6 @@ def report(
 def fair_sample(records: Iterable[PairRecord]) -> list[LabelledPair]:
     """One label a pair, of the pairs that a threshold alone would have served: the first ones of their lookups."""
     return settled(record.labelled() for record in records if record.first)
-
-
-def _still_needed(point: CurvePoint | None) -> dict[str, int]:
-    errors, labels = (point.errors, point.labels) if point is not None else (0, 0)
-    return {f"{budget:.0%}": labels_still_needed(errors, labels, budget) for budget in BUDGETS}
 
 
 def _judging(records: Iterable[PairRecord], lookups: Iterable[LookupRecord]) -> Judging:
@@ -230,7 +228,7 @@ def replay(
                 hits=len(served),
                 labelled=len(known),
                 errors=errors,
-                bound=upper_bound(errors, len(known)) if known else 1.0,
+                bound=most_wrong(errors, len(known)) if known else 1.0,
                 saved_usd=None if average is None else sum(costs.get(key, average) for key in keys),
                 estimated=sum(key not in costs for key in keys),
             )

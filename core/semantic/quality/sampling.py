@@ -22,7 +22,7 @@ BATCH = 20
 
 
 class SampleProgress(msgspec.Struct, kw_only=True):
-    """Samples so far: `judged` have a label now, `wrong` of them were wrong answers. `tightened` names namespaces.
+    """Samples so far: `judged` have a label now, `wrong` of them were wrong answers. `fell_back`: namespaces.
 
     Without a label stay those whose entry is `gone`, those `not_shown` to the judge, and those it left `unanswered`.
     """
@@ -33,7 +33,7 @@ class SampleProgress(msgspec.Struct, kw_only=True):
     gone: int = 0
     not_shown: int = 0
     unanswered: int = 0
-    tightened: list[str] = msgspec.field(default_factory=list)
+    fell_back: list[str] = msgspec.field(default_factory=list)
 
 
 def judge_samples(
@@ -45,12 +45,11 @@ def judge_samples(
     should_stop: Callable[[], bool] = lambda: False,
     count: Callable[[str], None] = lambda name: None,
 ) -> SampleProgress:
-    """Judges the samples that wait, and tightens thresholds that their labels show to be too low.
+    """Judges the samples that wait, and counts them for the bounds of their namespaces.
 
     A sample whose entry is gone, or on which there is no ruling, is dropped. Raises StoreUnavailable.
     """
     progress = SampleProgress()
-    namespaces: set[str] = set()
     while not should_stop() and (samples := evidence.take_samples(BATCH)):
         for sample in samples:
             progress.taken += 1
@@ -67,9 +66,8 @@ def judge_samples(
             is_shown = judgement.word != "not-shown"
             progress.not_shown += not is_shown
             progress.unanswered += is_shown and not judgement.is_ruling
-            namespaces.add(sample.namespace)
             on_sample(progress)
-    progress.tightened = sorted(namespace for namespace in namespaces if evidence.tighten(namespace) is not None)
+    progress.fell_back = evidence.update_bounds()
     return progress
 
 

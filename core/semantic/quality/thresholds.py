@@ -1,8 +1,8 @@
 """Thresholds per namespace: what is configured, what was published since, and every version of it.
 
-A publication is an act: it has an actor, a number, an audit record, and can be rolled back. Requests read a copy that
-is at most a second old, and only when they look for near questions. By itself nothing is ever served unjudged that was
-not before.
+A publication is an act: it has an actor, a number, an audit record, and can be rolled back. Beside it is the bound of
+its hits, which says whether they are served unjudged yet. Requests read a copy of both that is at most a second old,
+and only when they look for near questions.
 """
 
 from __future__ import annotations
@@ -20,23 +20,11 @@ from ...access import Acting, Action, AuditLog, AuditTrail
 from ...errors import InvalidInput, ThresholdRefused
 from ...keys import NAMESPACE_PATTERN, names
 from ...models import SemanticMode
-from ...stores.redis import RecentReads, shared_hash
+from ...stores.redis import RecentReads, SharedHash, shared_hash
+from .bound import Bound
+from .threshold import Threshold
 
 KEPT_VERSIONS = 100
-
-
-class Threshold(msgspec.Struct, frozen=True, kw_only=True):
-    """How a namespace looks up near questions. `grey` and `serve` are cosines.
-
-    From `serve` on an entry is served without a judge; None: none is. From `grey` on a judge is asked; evidence moves
-    it unless it is `grey_fixed`. `version` says which publication, 0 being what is configured.
-    """
-
-    mode: SemanticMode = SemanticMode.OFF
-    grey: float = 0.70
-    serve: float | None = 0.97
-    version: int = 0
-    grey_fixed: bool = False
 
 
 class ThresholdAction(StrEnum):
@@ -68,6 +56,10 @@ class _Overtaken(Exception):
 
 
 _decode = msgspec.json.Decoder(list[Published]).decode
+_decode_bound = msgspec.json.Decoder(Bound).decode
+
+_BOUND, _READ = ":bound:", ":read"
+"""Fields beside those of namespaces, whose names begin with no colon: one read brings a threshold and its bound."""
 
 
 class Thresholds:
@@ -94,7 +86,7 @@ class Thresholds:
         self._configured = configured
         self._conversations = conversations or Threshold(mode=SemanticMode.OFF, serve=None)
         self._clock = clock
-        self._recent: RecentReads[Threshold] = RecentReads(monotonic)
+        self._recent: RecentReads[tuple[Threshold, Bound]] = RecentReads(monotonic)
 
     def configured_for(self, namespace: str) -> Threshold:
         """What is in force until something is published for a namespace, or for the conversations of one."""
@@ -102,7 +94,53 @@ class Thresholds:
 
     def current(self, namespace: str) -> Threshold:
         """The threshold in force, at most COPY_SECONDS old. Raises StoreUnavailable."""
-        return self._recent.current(namespace, lambda: self._in_force(namespace, self._path_hash.get(namespace)))
+        return self.standing(namespace)[0]
+
+    def standing(self, namespace: str) -> tuple[Threshold, Bound]:
+        """The threshold in force and the bound of its hits, at most COPY_SECONDS old. Raises StoreUnavailable."""
+        return self._recent.current(namespace, lambda: self._standing(self._path_hash, namespace))
+
+    def standing_now(self, namespace: str) -> tuple[Threshold, Bound]:
+        """The threshold in force and the bound of its hits, read now. Raises StoreUnavailable."""
+        return self._standing(self._hash, namespace)
+
+    def _standing(self, shared: SharedHash, namespace: str) -> tuple[Threshold, Bound]:
+        value, bound = shared.get_many([namespace, f"{_BOUND}{namespace}"])
+        threshold, since = self._in_force(namespace, value)
+        return threshold, self._bound(threshold, since, bound)
+
+    def _bound(self, threshold: Threshold, since: float, value: bytes) -> Bound:
+        """The bound as stored; a new one where what is stored is of an earlier publication, or cannot be read."""
+        try:
+            known = _decode_bound(value) if value else None
+        except msgspec.MsgspecError:
+            known = None
+        if known is None or known.publication != threshold.publication:
+            return Bound(publication=threshold.publication, since=since)
+        return known
+
+    def change_bound(self, namespace: str, change: Callable[[Threshold, Bound], Bound]) -> tuple[Bound, Bound]:
+        """Changes the bound of what is in force now, by compare-and-swap. The bound before and after.
+
+        `change` may be called again when another process was first. Raises StoreUnavailable, WriteRefused.
+        """
+        field = f"{_BOUND}{namespace}"
+        while True:
+            value, stored = self._hash.get_many([namespace, field])
+            threshold, since = self._in_force(namespace, value)
+            before = self._bound(threshold, since, stored)
+            after = change(threshold, before)
+            if after == before or self._hash.swap(field, stored, msgspec.json.encode(after)):
+                self._recent.forget(namespace)
+                return before, after
+
+    def labels_read(self) -> str:
+        """The place in the journal of labels up to which all bounds count. Raises StoreUnavailable."""
+        return self._hash.get(_READ).decode()
+
+    def set_labels_read(self, before: str, after: str) -> None:
+        """Notes that all bounds count up to a place. Does nothing when another process was first."""
+        self._hash.swap(_READ, before.encode(), after.encode())
 
     def versions(self, namespace: str) -> list[Published]:
         """All versions that are kept, the latest first. Raises StoreUnavailable."""
@@ -110,7 +148,7 @@ class Thresholds:
 
     def namespaces(self) -> list[str]:
         """Namespaces that a threshold was ever published for. Raises StoreUnavailable."""
-        return self._hash.fields()
+        return [field for field in self._hash.fields() if not field.startswith(":")]
 
     def publish(
         self,
@@ -152,26 +190,6 @@ class Thresholds:
 
         return self._add(namespace, next_version, trail, {"restored": version})
 
-    def tighten(
-        self,
-        namespace: str,
-        serve: float | None,
-        *,
-        seen: Threshold,
-        note: str,
-        evidence: Mapping[str, Any] | None = None,
-    ) -> Published | None:
-        """Raises the cosine to serve from, by itself. None: from now on nothing is served without a judge.
-
-        Does nothing, and returns None, when another version than the one `seen` is in force by now, or when it would
-        loosen.
-        """
-        if seen.serve is None or (serve is not None and serve <= seen.serve):
-            return None
-        mode = SemanticMode.JUDGE if serve is None else seen.mode
-        tighter = msgspec.structs.replace(seen, mode=mode, serve=serve)
-        return self._by_itself(namespace, ThresholdAction.TIGHTENED, tighter, seen, note, evidence)
-
     def set_grey(
         self, namespace: str, grey: float, *, seen: Threshold, note: str, evidence: Mapping[str, Any] | None = None
     ) -> Published | None:
@@ -210,7 +228,8 @@ class Thresholds:
     ) -> Published:
         number = versions[-1].version + 1 if versions else 1
         if threshold is not None:
-            threshold = msgspec.structs.replace(threshold, version=number)
+            publication = threshold.publication if act is ThresholdAction.GREY_SET else number
+            threshold = msgspec.structs.replace(threshold, version=number, publication=publication)
         return Published(version=number, at=self._clock(), actor=actor, act=act, threshold=threshold, note=note)
 
     def _add(
@@ -247,14 +266,19 @@ class Thresholds:
         if not versions:
             return configured
         latest = versions[-1]
-        return latest.threshold or msgspec.structs.replace(configured, version=latest.version)
+        known = latest.threshold or msgspec.structs.replace(configured, version=latest.version)
+        return known if known.publication else msgspec.structs.replace(known, publication=known.version)
 
-    def _in_force(self, namespace: str, value: bytes) -> Threshold:
+    def _in_force(self, namespace: str, value: bytes) -> tuple[Threshold, float]:
+        """The threshold in force, and since when its cosine to serve from is."""
         try:
-            return self._latest(namespace, _decode(value) if value else [])
+            versions = _decode(value) if value else []
         except msgspec.MsgspecError:
             # Another version's: whatever it says, serving on a guess is wrong.
-            return Threshold(mode=SemanticMode.OFF)
+            return Threshold(mode=SemanticMode.OFF), self._clock()
+        threshold = self._latest(namespace, versions)
+        since = next((known.at for known in versions if known.version == threshold.publication), self._clock())
+        return threshold, since
 
 
 def _versions(value: bytes) -> list[Published]:
@@ -270,6 +294,7 @@ def _plain(threshold: Threshold) -> dict[str, Any]:
         "grey": threshold.grey,
         "grey_fixed": threshold.grey_fixed,
         "serve": threshold.serve,
+        "unproved": threshold.unproved,
     }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from core.semantic.quality import CurvePoint, ReplayPoint
+from core.semantic.quality import CurvePoint, Point, ReplayPoint
 from pages.components.display import outcomes
 from pages.components.display.charts import MARK_COLOUR, blank, scale_shares
-from pages.components.display.figures import share
+from pages.components.display.figures import local, many, share
 
 
 def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None, budget: float) -> go.Figure:
@@ -53,6 +53,37 @@ def precision_over_hit_rate(points: Sequence[CurvePoint], in_force: float | None
     figure.update_xaxes(title={"text": "near matches that would be served", "standoff": 6})
     scale_shares(figure, 0, min(1.02, max(rates, default=1.0) * 1.05), "xaxis")
     scale_shares(figure, max(0.0, min(lowest, 1 - 2 * budget) - 0.03), 1.01)
+    return figure
+
+
+def bound_over_time(line: Sequence[Point], budget: float) -> go.Figure:
+    """The bound on the share of wrong hits and the share estimated, as of each time that labels came."""
+    figure = blank("")
+    times = [local(point.at) for point in line]
+    for look, name, values in (
+        (outcomes.MISS, "wrong, at most (95 % confidence)", [point.bound for point in line]),
+        (outcomes.ERROR, "wrong, estimated", [point.estimate for point in line]),
+    ):
+        figure.add_scatter(
+            x=times,
+            y=values,
+            name=name,
+            mode="lines+markers" if len(line) < 3 else "lines",
+            line={"color": look.hexadecimal, "dash": look.dash, "width": 2, "shape": "hv"},
+            customdata=[
+                f"{share(value)} after {many(point.labels, 'label')}" for value, point in zip(values, line, strict=True)
+            ],
+            hovertemplate="%{customdata}",
+        )
+    figure.add_hline(
+        y=budget,
+        line={"color": MARK_COLOUR, "width": 1.5, "dash": "dot"},
+        annotation={"text": f"budget {share(budget, 0)}", "font": {"size": 11, "color": MARK_COLOUR}},
+        annotation_position="top right",
+    )
+    lowest = min(point.bound for point in line)
+    highest = max(line[-1].bound, 2 * lowest, *(point.estimate for point in line), 2 * budget)
+    scale_shares(figure, 0, min(1.02, 1.5 * highest))
     return figure
 
 

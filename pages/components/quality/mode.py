@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import CacheError
 from core.models import CacheStrategy, SemanticMode
-from core.semantic.quality import Published, Threshold, ThresholdAction
+from core.semantic.quality import BUDGETS, Published, Threshold, ThresholdAction, labels_needed
 from pages.components.data import context
 from pages.components.display.figures import clock
 from pages.components.display.outcomes import Colour
@@ -32,7 +33,13 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(words, icon=icon, color=colour)
         if threshold.mode is not SemanticMode.OFF:
-            serve = "nothing served unjudged" if threshold.serve is None else f"served from {threshold.serve:.3f} on"
+            unproved = ", unproved" if threshold.unproved else ""
+            if threshold.serve is None:
+                serve = "nothing served unjudged"
+            elif _is_judge_first(namespace):
+                serve = f"from {threshold.serve:.3f} on the judge is asked first"
+            else:
+                serve = f"served from {threshold.serve:.3f} on{unproved}"
             st.badge(serve, icon=":material/bolt:", color="blue")
         if threshold.mode is SemanticMode.JUDGE:
             fixed = ", set by hand" if threshold.grey_fixed else ""
@@ -45,8 +52,6 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
                 f"version {latest.version}, {ACTS[latest.act]} {clock(latest.at)}, by {literal(latest.actor, 40)}",
                 width="content",
             )
-    if latest is not None and latest.act is ThresholdAction.TIGHTENED:
-        st.warning(f"**Tightened automatically.** {literal(latest.note, 200)}", icon=":material/trending_up:")
     if latest is not None and latest.act is ThresholdAction.GREY_SET:
         st.info(
             f"**Judged from {threshold.grey:.3f} on, set automatically.** {literal(latest.note, 300)}",
@@ -55,6 +60,14 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):
             st.warning(problem, icon=":material/warning:")
+
+
+def _is_judge_first(namespace: str) -> bool:
+    """Whether the bound keeps matches from being served without the judge."""
+    try:
+        return context.services().evidence.in_effect(namespace).waiting is not None
+    except CacheError:
+        return False
 
 
 def problems(threshold: Threshold) -> list[str]:
@@ -108,15 +121,17 @@ def off() -> None:
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/verified: **serve**, when labels support it")
                 st.caption(
-                    "A near match at or above the threshold is served without asking. A share of those hits is judged "
-                    "afterwards. If more are wrong than the budget allows, the threshold rises automatically."
+                    "A near match at or above the threshold is served without asking, once the bound holds. A share of "
+                    "those hits is judged afterwards. When the bound breaks, or more are wrong of late, the judge is "
+                    "asked first again."
                 )
+        needed = ", ".join(str(labels_needed(budget)) for budget in BUDGETS[:-1]) + f" or {labels_needed(BUDGETS[-1])}"
         st.markdown("**What to expect**")
         st.markdown(
             "- On open questions no embedder that was measured keeps false hits under 1 % by cosine alone; on "
             "questions like those of an FAQ one does.\n- No cosine separates opposites. Guards refuse other numbers, "
-            "units and negations; a judge sees more, but makes mistakes too: check here what it approved.\n- To prove "
-            "at most 1 %, 2 % or 5 % false hits, you need 299, 149 or 59 labelled near matches without an error."
+            "units and negations; a judge sees more, but makes mistakes too: check here what it approved.\n- To serve "
+            f"without the judge within 1 %, 2 % or 5 % false hits takes {needed} labels without an error."
         )
         st.markdown("**To switch it on**, start with these settings:")
         st.code(

@@ -10,7 +10,7 @@ from core.configuration import configured_conversations, configured_threshold
 from core.errors import CacheError
 from core.keys import names
 from core.models import SemanticMode
-from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold
+from core.semantic.quality import BUDGETS, EvidenceReport, Proposal, Published, Threshold, labels_needed
 from pages.components.data import actions, context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display.figures import UNKNOWN, share
@@ -21,7 +21,7 @@ from pages.components.quality.mode import LOOKS
 from pages.components.shell.permissions import read_only
 
 WORD = "unproven"
-"""Has to be typed where labels do not support what is published."""
+"""Has to be typed to serve before the bound holds."""
 
 
 def is_of_conversations(namespace: str) -> bool:
@@ -122,9 +122,9 @@ def confirm(change: Change) -> None:
     is_upside_down = chosen.serve is not None and chosen.grey > chosen.serve
     if is_upside_down:
         st.error("The cosine to judge from is above the cosine to serve from: nothing would be judged.")
-    is_unproven = not is_upside_down and _support(change, chosen)
-    is_allowed = not is_upside_down and (not is_unproven or _allowed_unproven(change))
-    is_change = change.version is not None or not _same(chosen, change.seen)
+    is_at_once = not is_upside_down and _support(change, chosen) and _at_once(change)
+    is_other = not _same(chosen, change.seen) or is_at_once != change.seen.unproved
+    is_change = change.version is not None or is_other
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="change-cancel"):
             _close()
@@ -133,22 +133,26 @@ def confirm(change: Change) -> None:
             "Publish" if change.version is None else "Roll back",
             key="change-confirm",
             type="primary",
-            disabled=not (is_allowed and is_change),
+            disabled=is_upside_down or not is_change,
         ):
             _close()
             if change.version is not None:
                 actions.roll_back_threshold(change.namespace, change.version)
             else:
-                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=is_unproven)
+                actions.publish_threshold(change.namespace, chosen, seen=change.seen, note=why, unsupported=is_at_once)
             st.rerun()
 
 
-def _allowed_unproven(change: Change) -> bool:
-    """Asks for a typed word where labels do not support a change. Returns whether the change may be made."""
-    if change.version is None and not context.actor().may(Action.PUBLISH_UNSUPPORTED):
+def _at_once(change: Change) -> bool:
+    """Asks whether to serve at once, before the bound holds, by a typed word."""
+    if change.version is not None:
+        return False
+    if not context.actor().may(Action.PUBLISH_UNSUPPORTED):
         read_only(Action.PUBLISH_UNSUPPORTED)
         return False
-    typed = st.text_input(f"Type {WORD} to publish anyway", key="change-typed", live=True, autocomplete="off")
+    typed = st.text_input(
+        f"Type {WORD} to serve at once, without proof", key="change-typed", live=True, autocomplete="off"
+    )
     return (typed or "").strip().lower() == WORD
 
 
@@ -193,7 +197,7 @@ def _edited(change: Change) -> tuple[Threshold, str]:
 
 
 def _same(one: Threshold, other: Threshold) -> bool:
-    return msgspec.structs.replace(one, version=0) == msgspec.structs.replace(other, version=0)
+    return all(getattr(one, name) == getattr(other, name) for name in ("mode", "grey", "serve", "grey_fixed"))
 
 
 def _words(threshold: Threshold) -> str:
@@ -206,7 +210,7 @@ def _words(threshold: Threshold) -> str:
 
 
 def _support(change: Change, to: Threshold) -> bool:
-    """Draws what labels say of a threshold. Returns whether it loosens the one in force without their support."""
+    """Draws what labels so far say of a threshold, and how it begins. Returns whether it is to serve anything."""
     if to.mode is SemanticMode.OFF or to.serve is None:
         return False
     budget = context.services().settings.false_hit_budget
@@ -214,23 +218,20 @@ def _support(change: Change, to: Threshold) -> bool:
         point = context.services().evidence.support(change.namespace, to.serve)
     except CacheError as error:
         st.error(f"The labels could not be read. {error_sentence(error)}", icon=":material/cloud_off:")
-        return True
+        return False
     words = f"Labels at or above {to.serve:.3f}: {point.labels}, of which {point.errors} wrong"
     words += f"; at most {share(point.bound)} wrong with 95 % confidence." if point.labels else "."
-    if point.bound <= budget:
-        st.success(f"{words} Within the budget of {share(budget, 0)}.", icon=":material/check_circle:")
-        return False
-    seen = change.seen
-    if seen.mode is not SemanticMode.OFF and seen.serve is not None and to.serve >= seen.serve:
-        st.info(
-            f"{words} That does not prove the budget of {share(budget, 0)}, but serves no more than now.",
-            icon=":material/info:",
-        )
-        return False
-    st.warning(
-        f"{words} **The budget of {share(budget, 0)} is not proved**: answers may be wrong more often than that.",
-        icon=":material/warning:",
+    begins = (
+        f"It begins with the judge asked first: after {labels_needed(budget)} labels without an error hits are served "
+        "without it."
     )
+    if point.bound <= budget:
+        st.success(f"{words} Within the budget of {share(budget, 0)}. {begins}", icon=":material/check_circle:")
+    else:
+        st.warning(
+            f"{words} **The budget of {share(budget, 0)} is not proved.** {begins}",
+            icon=":material/warning:",
+        )
     return True
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from core.metrics import Hedging
 from core.models import SemanticMode
 from core.semantic import JUDGE_WORDS
-from core.semantic.quality import EvidenceReport, FalseHits, Threshold
+from core.semantic.quality import EvidenceReport, FalseHits, Threshold, labels_needed
 from pages.components.data import context, queries, semantic
 from pages.components.data.view import EvidenceView
 from pages.components.display import charts, tiles
@@ -17,6 +17,7 @@ from pages.components.display.text import plain
 from pages.components.display.tiles import Tile
 from pages.components.quality import charts as quality_charts
 from pages.components.quality import tables
+from pages.components.quality.bound import bound
 from pages.components.shell.frame import nothing_yet
 
 
@@ -45,6 +46,8 @@ def figures(view: EvidenceView) -> None:
                 tiles.draw([tile])
     if report.grey is not None:
         st.caption(f":material/gavel: {plain(report.grey.sentence)}")
+    if report.standing is not None:
+        bound(report.standing)
     if any(point.labels for point in report.curve):
         with st.container(border=True, gap="xsmall"):
             st.markdown("**Precision by hit rate**")
@@ -108,13 +111,13 @@ def false_hits(report: EvidenceReport, budget: float) -> Tile:
     elif served_from(report.threshold) is None:
         below = "not measured: no answer that the judge approved was checked"
     else:
-        below = "not measured: no label at or above the threshold"
+        below = "not measured: no label since it was published"
     return Tile(
         label="False hits per hit",
         value=share(found.share) if found is not None else UNKNOWN,
         below=below,
-        explained="Share of served near answers that were wrong. The bound is one-sided, 95 % (Clopper-Pearson): with "
-        "that confidence the true share is not above it.",
+        explained="Share of near answers that were wrong since the threshold was published, as estimated. With 95 % "
+        "confidence the true share was never above the bound, whenever you look.",
     )
 
 
@@ -130,15 +133,16 @@ def verdict(found: FalseHits, budget: float) -> str:
 
 
 def still_needed(report: EvidenceReport, budget: float) -> Tile:
-    """The tile that says how many more labels prove which budget."""
-    names = list(report.still_needed)
-    chosen = f"{budget:.0%}" if f"{budget:.0%}" in names else names[len(names) // 2]
-    others = (f"{report.still_needed[name]} for {name.replace('%', ' %')}" for name in names if name != chosen)
+    """The tile that says how many more labels it takes until hits are served unjudged."""
+    known, to_begin = report.standing, labels_needed(budget)
     return Tile(
-        label=f"Labels to prove {chosen.replace('%', ' %')}",
-        value=number(report.still_needed[chosen]),
-        below=" · ".join(others),
-        explained="Labels still needed at or above the threshold to prove that budget, if none of them is an error.",
+        label="Labels still needed",
+        value=number(known.still_needed if known is not None else to_begin),
+        below=f"it takes {many(to_begin, 'clean label')} to begin"
+        if known is not None
+        else "after a threshold is published, to serve unjudged",
+        explained=f"Clean labels, of matches that the judge is asked about first, until the bound is within "
+        f"{share(budget, 0)} and hits are served without it.",
     )
 
 

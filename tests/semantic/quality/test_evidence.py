@@ -9,17 +9,19 @@ import pytest
 
 from core.access.audit import AuditLog
 from core.concurrency.outbox import Outbox
-from core.errors import InvalidInput, OutcomeUnknown, ThresholdRefused
+from core.errors import InvalidInput, OutcomeUnknown
 from core.keys.identity import identify
 from core.models import ChatRequest, HitDetail, SemanticMode
 from core.semantic.judge.budget import JudgeBudget
 from core.semantic.judge.judge import ProviderJudge
 from core.semantic.judge.prompt import MAX_ANSWER_CHARACTERS
+from core.semantic.quality.betting import most_wrong
+from core.semantic.quality.bound import BoundState, Drawn, added
 from core.semantic.quality.evidence import Evidence
 from core.semantic.quality.records import pair_id
 from core.semantic.quality.rejected_pairs import RejectedPairs
 from core.semantic.quality.sampling import judge_samples
-from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
+from core.semantic.quality.thresholds import Threshold, Thresholds
 from core.semantic.results import Judgement, Neighbour, SemanticResult
 from core.stores.lookup import Found
 from core.stores.memory import MemoryStore
@@ -46,6 +48,7 @@ class Desk:
         )
         self.rejected = RejectedPairs(client, monotonic=self.clock)
         self.evidence = Evidence(client, self.thresholds, self.rejected, clock=self.clock, **options)
+        self.serve = msgspec.structs.replace(SERVE, chance=options.get("sample_share", 0.05))
 
     def look_up(
         self,
@@ -53,7 +56,7 @@ class Desk:
         *neighbours: Neighbour,
         hit: bool = True,
         embedder: str = EMBEDDER,
-        threshold: Threshold = SERVE,
+        threshold: Threshold | None = None,
     ) -> str:
         """A lookup; the id of its last pair."""
         request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": question}])
@@ -71,7 +74,7 @@ class Desk:
             nearest=seen[0].similarity,
             embedder=embedder,
         )
-        self.evidence.observe(identify(request, self.namespace), threshold, result)
+        self.evidence.observe(identify(request, self.namespace), threshold or self.serve, result)
         return pair_id(self.namespace, question, seen[-1].prompt)
 
     def label(self, count: int, similarity: float, *, wrong: int = 0) -> None:
@@ -201,9 +204,10 @@ def test_the_report_says_how_often_hits_are_wrong_and_what_more_labels_would_pro
     desk.label(59, 0.9)
     report = desk.evidence.report(desk.namespace)
     assert (report.labels, report.operator_labels, report.judge_labels, report.hits) == (59, 59, 0, 59)
-    assert (report.at_threshold.labels, report.at_threshold.errors) == (59, 0)
-    assert report.at_threshold.bound == pytest.approx(0.05, abs=0.001)
-    assert report.still_needed == {"1%": 240, "2%": 90, "5%": 0}
+    assert (report.standing.state, report.standing.still_needed) == (BoundState.BEGINNING, 155), "nobody drew them"
+    assert report.false_hits is None
+    point = desk.evidence.support(desk.namespace, 0.8)
+    assert (point.labels, point.errors, point.bound) == (59, 0, most_wrong(0, 59))
     assert {proposal.budget for proposal in report.proposals} == {0.01, 0.02, 0.05}
     assert all(proposal.threshold is None for proposal in report.proposals), "of 59 only two thirds are held out"
     assert report.to_dict()["threshold"]["mode"] == "serve"
@@ -308,73 +312,130 @@ def test_the_lab_says_what_another_threshold_would_have_saved_and_where_it_would
 
 
 class TestPublishing:
-    def test_without_labels_it_is_refused_and_says_how_many_are_missing(self, desk):
-        with pytest.raises(ThresholdRefused, match="149 more"):
-            desk.evidence.publish(desk.namespace, SERVE, actor="ann")
-        assert desk.thresholds.current(desk.namespace).mode is SemanticMode.JUDGE
-
-    def test_with_labels_it_is_published_and_they_are_on_record(self, desk):
-        desk.label(149, 0.9)
+    def test_what_labels_say_of_it_is_on_record(self, desk):
+        desk.label(20, 0.9, wrong=1)
         desk.evidence.publish(desk.namespace, SERVE, actor="ann")
         [record] = desk.audit.records(action="threshold.published")[:1]
-        assert (record.details["labels"], record.details["errors"], record.details["supported"]) == (149, 0, True)
+        assert (record.details["labels"], record.details["errors"], record.details["after"]["unproved"]) == (
+            20,
+            1,
+            False,
+        )
 
-    def test_on_purpose_it_is_published_without_and_that_is_on_record(self, desk):
+    def test_before_the_bound_holds_the_judge_is_asked_about_all_that_it_would_serve(self, desk):
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann")
+        effect = desk.evidence.in_effect(desk.namespace)
+        assert (effect.mode, effect.grey, effect.serve, effect.waiting) == (SemanticMode.JUDGE, 0.8, None, 0.8)
+        standing = desk.evidence.standing(desk.namespace)
+        assert (standing.state, standing.bound, standing.still_needed) == (BoundState.BEGINNING, 1.0, 155)
+        assert desk.thresholds.current(desk.namespace).serve == 0.8, "what was published stays in force"
+
+    def test_on_purpose_it_is_served_from_at_once_and_that_is_on_record(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
-        assert desk.thresholds.current(desk.namespace).serve == 0.8
-        assert desk.audit.records(action="threshold.published")[0].details["supported"] is False
+        assert desk.evidence.in_effect(desk.namespace).serve == 0.8
+        assert desk.evidence.standing(desk.namespace).state is BoundState.UNPROVED
+        assert desk.audit.records(action="threshold.published")[0].details["after"]["unproved"] is True
 
-    def test_a_stricter_one_needs_no_labels(self, desk):
-        desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
-        desk.evidence.publish(desk.namespace, Threshold(mode=SemanticMode.SERVE, serve=0.9), actor="ann")
-        assert desk.thresholds.current(desk.namespace).serve == 0.9
-
-    def test_asking_the_judge_needs_no_labels(self, desk):
+    def test_asking_the_judge_needs_no_bound(self, desk):
         desk.evidence.publish(desk.namespace, Threshold(mode=SemanticMode.JUDGE, grey=0.6, serve=None), actor="ann")
-        assert desk.thresholds.current(desk.namespace).grey == 0.6
+        assert desk.evidence.in_effect(desk.namespace).grey == 0.6
+        assert desk.evidence.standing(desk.namespace) is None
 
 
-class TestTightening:
-    def test_labels_that_pass_the_budget_raise_the_threshold(self, desk):
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
-        desk.clock.forward(1)
-        for number in range(149):
-            desk.look_up(f"question {number} high", neighbour(0.92, "yes"))
-        for number in range(6):
-            desk.look_up(f"question {number} low", neighbour(0.81, "no"))
-        tighter = desk.evidence.tighten(desk.namespace)
-        assert tighter.act is ThresholdAction.TIGHTENED
-        assert 0.81 < tighter.threshold.serve <= 0.92
-        assert "6 of 155 recent hits were wrong" in tighter.note
+class TestBound:
+    def ask(self, desk: Desk, count: int, word: str = "yes", *, begin: int = 0) -> None:
+        """So many lookups that go by what is in effect, of which the judge says this."""
+        for number in range(begin, begin + count):
+            question, effect = f"question {number} {word}", desk.evidence.in_effect(desk.namespace)
+            desk.look_up(question, neighbour(0.9, word), hit=word == "yes", threshold=effect)
 
-    def test_an_operators_label_may_do_it(self, desk):
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
-        desk.clock.forward(1)
+    def test_clean_labels_since_the_publication_let_hits_be_served_unjudged(self, desk):
+        self.ask(desk, 20, begin=1000)
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann")
+        self.ask(desk, 154)
+        assert desk.evidence.standing(desk.namespace).still_needed == 1, "earlier labels are of no hit since then"
+        self.ask(desk, 1, begin=154)
+        standing = desk.evidence.standing(desk.namespace)
+        assert (standing.state, standing.labels, standing.hits, standing.wrong) == (BoundState.HOLDING, 155, 155, 0)
+        assert standing.bound <= 0.02
+        effect = desk.evidence.in_effect(desk.namespace)
+        assert (effect.mode, effect.serve, effect.chance) == (SemanticMode.SERVE, 0.8, 1.0)
+        assert [record.action for record in desk.audit.records()[:1]] == ["threshold.holding"]
+
+    def test_where_the_bound_breaks_the_judge_is_asked_again_until_it_holds(self, desk):
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann")
+        self.ask(desk, 155)
+        desk.evidence.update_bounds()
+        self.ask(desk, 2, "no")  # two requests that had begun before
+        desk.thresholds.change_bound(
+            desk.namespace,
+            lambda threshold, bound: added(bound, Drawn(at=1.0, wrong=True, chance=1.0, hits=1), 0.02),
+        )
+        standing = desk.evidence.standing(desk.namespace)
+        assert standing.state is BoundState.BROKEN
+        assert standing.bound > 0.02
+        assert desk.evidence.in_effect(desk.namespace).serve is None
+        self.ask(desk, standing.still_needed, begin=1000)
+        assert desk.evidence.standing(desk.namespace).state is BoundState.HOLDING
+
+    def test_a_label_counts_once_whichever_process_counts_it(self, redis_url, namespace):
+        desks = [Desk(request_client(redis_url, 5), namespace) for _ in range(2)]
+        desks[0].evidence.publish(namespace, SERVE, actor="ann")
+        self.ask(desks[0], 5)
+        for desk in (*desks, desks[0]):
+            assert desk.evidence.standing(namespace).labels == 5
+        self.ask(desks[1], 3, begin=5)
+        desks[1].evidence.flush()
+        assert [desk.evidence.standing(namespace).labels for desk in desks] == [8, 8]
+        for desk in desks:
+            desk.evidence.close()
+
+    def test_another_publication_begins_anew_and_another_cosine_to_judge_from_does_not(self, desk):
+        both = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=0.8)
+        desk.evidence.publish(desk.namespace, both, actor="ann")
+        self.ask(desk, 3)
+        desk.thresholds.set_grey(desk.namespace, 0.65, seen=desk.thresholds.current(desk.namespace), note="")
+        self.ask(desk, 2, begin=3)
+        assert desk.evidence.standing(desk.namespace).labels == 5
+        desk.evidence.publish(desk.namespace, both, actor="ann")
+        assert desk.evidence.standing(desk.namespace).labels == 0
+
+    def test_below_the_published_cosine_nothing_counts(self, desk):
+        desk.evidence.publish(desk.namespace, Threshold(mode=SemanticMode.JUDGE, serve=0.95), actor="ann")
+        self.ask(desk, 3)
+        assert desk.evidence.standing(desk.namespace).labels == 0
+
+    def test_a_person_who_finds_a_wrong_hit_counts_once(self, desk):
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
+        pair = desk.look_up(threshold=desk.evidence.in_effect(desk.namespace))
+        for _ in range(2):
+            desk.evidence.label(pair, False, actor="ann")
+        standing = desk.evidence.standing(desk.namespace)
+        assert (standing.labels, standing.wrong) == (1, 1)
+
+    def test_many_wrong_hits_of_what_is_unproved_bring_the_judge_back(self, desk):
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
+        desk.serve = desk.evidence.in_effect(desk.namespace)
         desk.label(5, 0.81, wrong=5)
-        current = desk.thresholds.current(desk.namespace)
-        assert (current.mode, current.serve) == (SemanticMode.JUDGE, None), "five wrong ones in a row are no chance"
+        assert desk.evidence.standing(desk.namespace).state is BoundState.BROKEN
+        effect = desk.evidence.in_effect(desk.namespace)
+        assert (effect.mode, effect.serve, effect.waiting) == (SemanticMode.JUDGE, None, 0.8)
 
-    def test_two_wrong_ones_of_a_few_may_be_what_was_looked_at_first(self, desk):
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
-        desk.clock.forward(1)
-        desk.label(2, 0.81, wrong=2)
-        assert desk.thresholds.current(desk.namespace).serve == 0.8
+    def test_unjudged_hits_that_are_not_drawn_count_with_the_next_that_is(self, namespace):
+        chances = iter([0.9, 0.9, 0.01])
+        desk = Desk(None, namespace, chance=lambda: next(chances))
+        desk.evidence.publish(namespace, SERVE, actor="ann", unsupported=True)
+        for number in range(3):
+            desk.look_up(f"question {number}", threshold=desk.evidence.in_effect(namespace))
+        [sample] = desk.evidence.take_samples()
+        assert (sample.hits, sample.chance) == (3, 0.05)
 
-    def test_within_the_budget_nothing_happens(self, desk):
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
-        desk.clock.forward(1)
-        desk.label(30, 0.9)
-        assert desk.evidence.tighten(desk.namespace) is None
-
-    def test_what_was_known_when_an_operator_published_does_not_count_again(self, desk):
-        desk.label(5, 0.81, wrong=5)
-        desk.clock.forward(1)
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
-        assert desk.evidence.tighten(desk.namespace) is None
-
-    def test_where_nothing_is_served_unjudged_there_is_nothing_to_tighten(self, desk):
-        desk.label(5, 0.81, wrong=5)
-        assert desk.evidence.tighten(desk.namespace) is None
+    def test_where_no_hit_can_be_judged_afterwards_nothing_is_served_unjudged(self, namespace):
+        desk = Desk(None, namespace, keep_prompts=False)
+        desk.evidence.publish(namespace, SERVE, actor="ann")
+        self.ask(desk, 155)
+        assert desk.evidence.standing(namespace).bound <= 0.02
+        assert desk.evidence.in_effect(namespace).serve is None
 
 
 class TestSampling:
@@ -408,7 +469,9 @@ class TestSampling:
         return store
 
     def served(self, desk: Desk, question: str) -> str:
-        return desk.look_up(question, msgspec.structs.replace(neighbour(0.85), key=self.key))
+        effect = desk.evidence.in_effect(desk.namespace)
+        threshold = msgspec.structs.replace(SERVE, chance=1.0, version=effect.version, publication=effect.publication)
+        return desk.look_up(question, msgspec.structs.replace(neighbour(0.85), key=self.key), threshold=threshold)
 
     def test_a_served_hit_is_judged_afterwards(self, desk, judge, openai_server):
         store = self.store(desk)
@@ -423,8 +486,8 @@ class TestSampling:
         assert (known.judge_label, known.served, known.first) == (True, True, True)
         assert "Use the link." in openai_server.requests[0].question
 
-    def test_wrong_ones_tighten_the_threshold(self, desk, judge, openai_server):
-        desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
+    def test_wrong_ones_bring_the_judge_back(self, desk, judge, openai_server):
+        desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
         desk.clock.forward(1)
         store = self.store(desk)
         for number in range(5):
@@ -432,9 +495,9 @@ class TestSampling:
         desk.evidence.flush()
         openai_server.always(verdict(False))
         progress = judge_samples(desk.evidence, judge, store)
-        assert (progress.wrong, progress.tightened) == (5, [desk.namespace])
+        assert (progress.wrong, progress.fell_back) == (5, [desk.namespace])
         assert len(desk.rejected.current(desk.namespace)) == 5, "they are not served again"
-        assert desk.thresholds.current(desk.namespace).serve is None
+        assert desk.evidence.in_effect(desk.namespace).serve is None
 
     def test_a_right_answer_that_cannot_be_shown_to_the_judge_is_no_wrong_one(self, desk, judge, openai_server):
         desk.thresholds.publish(desk.namespace, SERVE, actor="ann")
@@ -445,7 +508,7 @@ class TestSampling:
         progress = judge_samples(desk.evidence, judge, store)
         assert (progress.not_shown, progress.judged, progress.wrong, progress.unanswered) == (10, 0, 0, 0)
         assert openai_server.calls == 0
-        assert progress.tightened == []
+        assert progress.fell_back == []
         assert desk.thresholds.current(desk.namespace).serve == SERVE.serve
         assert desk.rejected.current(desk.namespace) == set(), "nor are the pairs barred"
         assert [desk.evidence.pair(pair).label for pair in pairs] == [None] * 10
@@ -458,7 +521,7 @@ class TestSampling:
         served = msgspec.structs.replace(neighbour(0.85), key=self.key, served=True)
         found = Found(entry=an_entry(STORED), detail=HitDetail.SEMANTIC)
         result = SemanticResult(found=found, neighbours=(served,), embedder=EMBEDDER)
-        desk.evidence.observe(identify(request, desk.namespace), SERVE, result)
+        desk.evidence.observe(identify(request, desk.namespace), desk.serve, result)
         desk.evidence.flush()
         openai_server.next(verdict(True))
         judge_samples(desk.evidence, judge, store)

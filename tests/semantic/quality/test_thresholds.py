@@ -1,4 +1,4 @@
-"""Published thresholds: versions, roll back, tightening, the copy that requests read."""
+"""Published thresholds: versions, roll back, the copy that requests read."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_it_is_on_record_with_what_was_before_and_what_labels_said(process, name
     assert (record.action, record.actor, record.source) == ("threshold.published", "ann", "cli")
     assert record.details == {
         "version": 1,
-        "before": {"mode": "judge", "grey": 0.7, "grey_fixed": False, "serve": None},
-        "after": {"mode": "serve", "grey": 0.7, "grey_fixed": False, "serve": 0.9},
+        "before": {"mode": "judge", "grey": 0.7, "grey_fixed": False, "serve": None, "unproved": False},
+        "after": {"mode": "serve", "grey": 0.7, "grey_fixed": False, "serve": 0.9, "unproved": False},
         "note": "why",
         "labels": 298,
     }
@@ -107,47 +107,6 @@ def test_a_threshold_that_makes_no_sense_is_refused(process, namespace, threshol
 def test_a_namespace_that_cannot_be_is_refused(process):
     with pytest.raises(InvalidInput, match="namespace"):
         process.thresholds.publish("a b", SERVE, actor="ann")
-
-
-class TestTightening:
-    def test_it_raises_the_cosine_and_says_so(self, process, namespace):
-        process.thresholds.publish(namespace, SERVE, actor="ann")
-        seen = process.thresholds.current(namespace)
-        tighter = process.thresholds.tighten(namespace, 0.95, seen=seen, note="3 of 60 were wrong")
-        assert (tighter.version, tighter.act, tighter.actor, tighter.note) == (
-            2,
-            ThresholdAction.TIGHTENED,
-            "encore",
-            "3 of 60 were wrong",
-        )
-        assert process.thresholds.current(namespace).serve == 0.95
-        [record] = process.audit.records(action="threshold.tightened")[:1]
-        assert record.source == "worker"
-
-    @pytest.mark.parametrize("serve", [0.9, 0.8])
-    def test_it_never_loosens(self, process, namespace, serve):
-        process.thresholds.publish(namespace, SERVE, actor="ann")
-        seen = process.thresholds.current(namespace)
-        assert process.thresholds.tighten(namespace, serve, seen=seen, note="") is None
-        assert process.thresholds.current(namespace).serve == 0.9
-
-    def test_without_a_cosine_that_holds_nothing_is_served_unjudged(self, process, namespace):
-        process.thresholds.publish(namespace, SERVE, actor="ann")
-        process.thresholds.tighten(namespace, None, seen=process.thresholds.current(namespace), note="")
-        current = process.thresholds.current(namespace)
-        assert (current.mode, current.serve) == (SemanticMode.JUDGE, None)
-
-    def test_a_publication_in_between_counts_for_more(self, process, namespace):
-        process.thresholds.publish(namespace, SERVE, actor="ann")
-        seen = process.thresholds.current(namespace)
-        process.thresholds.publish(namespace, Threshold(mode=SemanticMode.SERVE, serve=0.85), actor="ann")
-        assert process.thresholds.tighten(namespace, 0.95, seen=seen, note="") is None
-        assert process.thresholds.current(namespace).serve == 0.85
-
-    def test_what_is_configured_tightens_too(self, namespace):
-        process = Process(None, Threshold(mode=SemanticMode.SERVE, serve=0.8))
-        process.thresholds.tighten(namespace, 0.9, seen=process.thresholds.current(namespace), note="")
-        assert process.thresholds.current(namespace).serve == 0.9
 
 
 class TestCopies:
