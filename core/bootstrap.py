@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from .configuration import (
     ttl_policy,
 )
 from .entries import RELEASED_SECONDS, Pins, Verdicts
+from .errors import InvalidSettings
 from .invalidation import CacheInvalidator, Schedules
 from .keys import names
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
@@ -40,6 +42,7 @@ from .stores import Clock, MemoryStore, Store
 from .stores.redis import claim_form, patient_client, request_client, stores_of
 
 if TYPE_CHECKING:
+    from .evaluation import WholeCache
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.embedding import CheckedEmbedder
@@ -159,6 +162,38 @@ def bootstrap(
         redis=base.redis,
         queue_redis=base.queue_redis,
     )
+
+
+def evaluated(settings: Settings) -> Callable[[], WholeCache]:
+    """Makes empty caches of these settings to evaluate, which ask neither Redis nor a model.
+
+    Thresholds are those of the settings: what was published is in Redis. Raises EmbedderError, and InvalidSettings for
+    an embedder that is asked over the network.
+    """
+    from .evaluation import WholeCache
+
+    now = time.time()
+    thresholds = Thresholds(
+        None, AuditLog(None), configured_threshold(settings), conversations=configured_conversations(settings)
+    )
+    ttls = ttl_policy(settings)
+    lookup = None
+    if settings.strategy is CacheStrategy.SEMANTIC:
+        if settings.embedder.startswith("openai:"):
+            raise InvalidSettings(["ENCORE_EMBEDDER: an evaluation asks no server: set an embedder of this machine"])
+        from .semantic import build_local_embedder, lookup_in_memory
+
+        config = semantic_config(settings)
+        lookup = partial(
+            lookup_in_memory,
+            config,
+            build_local_embedder(config),
+            thresholds=thresholds.current,
+            personal=lambda text: ttls.explain(text).personal,
+            clock=lambda: now,
+        )
+    model = settings.default_model or "evaluation"
+    return partial(WholeCache, cache_config(settings), ttls, lookup, model=model, now=now)
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "core/cache/writer.py": "tests/cache/test_cache.py",
     "core/cli/audit.py": "tests/cli/test_commands.py",
     "core/cli/bypass.py": "tests/cache/test_bypass.py",
+    "core/cli/evaluate.py": "tests/evaluation/test_eval_command.py",
     "core/cli/calibrate.py": "tests/semantic/test_calibrate_command.py",
     "core/cli/formats.py": "tests/cli/test_commands.py",
     "core/cli/clean.py": "tests/cli/test_commands.py",

@@ -69,6 +69,26 @@ def assemble(
     return lookup, vectors
 
 
+def lookup_in_memory(
+    config: SemanticConfig,
+    embedder: CheckedEmbedder,
+    judge: Judge,
+    *,
+    thresholds: Callable[[str], Threshold],
+    personal: Callable[[str], bool],
+    clock: Callable[[], float],
+) -> SemanticLookup:
+    """A lookup with an empty index of its own, in this process alone. Several may share the embedder."""
+    return SemanticLookup(
+        embedder,
+        NumpyIndex(max_bytes=config.index_megabytes * 2**20, clock=clock),
+        thresholds=thresholds,
+        judge=judge,
+        conversations=config.conversations,
+        personal=personal,
+    )
+
+
 def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedder:
     """The configured embedder, with a deadline unless it is the local one that takes microseconds."""
     kind, _, model = config.embedder.partition(":")

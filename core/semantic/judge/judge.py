@@ -90,10 +90,10 @@ class ProviderJudge:
         No call, and no cost, when none of them can be shown.
         """
         began = time.perf_counter()
-        candidates = [_candidate(entry, converses=case.converses) for entry in stored]
-        of_all = hidden_case(case)
-        hidden = [of_all or hidden_candidate(candidate) for candidate in candidates]
-        shown = [candidate for candidate, why in zip(candidates, hidden, strict=True) if not why]
+        hidden = reasons_hidden(case, stored)
+        shown = [
+            _candidate(entry, converses=case.converses) for entry, why in zip(stored, hidden, strict=True) if not why
+        ]
         deadline = began + (deadline_seconds or self._deadline_seconds)
         ruled = iter(self._rule(case, shown, deadline) if shown else ())
         return tuple(self._judgement("not-shown", why) if why else next(ruled) for why in hidden)
@@ -210,6 +210,12 @@ class ProviderJudge:
             logger.warning("the judge's replies are no verdicts: near matches are misses, one probe a minute")
         else:
             logger.warning("the judge's replies are verdicts again")
+
+
+def reasons_hidden(case: Case, stored: Sequence[CacheEntry]) -> list[str]:
+    """Why each of some stored answers is not shown to a judge; empty for one that is."""
+    of_all = hidden_case(case)
+    return [of_all or hidden_candidate(_candidate(entry, converses=case.converses)) for entry in stored]
 
 
 def _candidate(entry: CacheEntry, *, converses: bool) -> Candidate:

@@ -1,6 +1,6 @@
 """Evidence, calibration and thresholds: when a near answer may be served."""
 
-from .calibration import BUDGETS, CurvePoint, Proposal
+from .calibration import BUDGETS, CurvePoint, Proposal, upper_bound
 from .evidence import Evidence
 from .grey import Grey
 from .records import Pair, pair_id
@@ -27,4 +27,5 @@ __all__ = [
     "WrongHit",
     "judge_samples",
     "pair_id",
+    "upper_bound",
 ]
