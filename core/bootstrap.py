@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -127,7 +127,7 @@ def bootstrap(
     clock = base.clock
     judge = _judge(base, provider)
     provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
-    thresholds, rejected, evidence = _quality(base)
+    thresholds, rejected, evidence = _quality(base, provider)
     semantic = _semantic(base, provider, thresholds, rejected, evidence, judge)
     invalidation = _invalidation(base)
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
@@ -192,8 +192,7 @@ def evaluated(settings: Settings) -> Callable[[], WholeCache]:
             personal=lambda text: ttls.explain(text).personal,
             clock=lambda: now,
         )
-    model = settings.default_model or "evaluation"
-    return partial(WholeCache, cache_config(settings), ttls, lookup, model=model, now=now)
+    return partial(WholeCache, cache_config(settings), ttls, lookup, model=settings.default_model or "any", now=now)
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,13 +317,21 @@ def _pins(base: _Base) -> Pins | None:
     )
 
 
-def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
+def _quality(base: _Base, provider: Provider) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
+
+    @cache
+    def embedder_in_use() -> str:
+        from .semantic import embedder_digest
+
+        return embedder_digest(semantic_config(settings), provider)
+
     thresholds = Thresholds(
         base.redis,
         base.audit,
         configured_threshold(settings),
         conversations=configured_conversations(settings),
+        embedder=settings.embedder,
         reader=base.request_redis,
         clock=base.clock,
     )
@@ -339,6 +346,7 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         costs=lambda namespace: costs_of(
             base.metrics.recent(KEEP, RequestFilter(namespace=names.namespace_in(namespace)))
         ),
+        embedder=embedder_in_use if settings.strategy is CacheStrategy.SEMANTIC else lambda: "",
         clock=base.clock,
     )
     return thresholds, rejected, evidence
@@ -406,6 +414,7 @@ def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:
         budget=SharedBudget(redis, calls_per_hour, clock=base.clock)
         if redis is not None
         else JudgeBudget(calls_per_hour, clock=base.clock),
+        models=settings.judge_models,
         parameters=settings.judge_parameters,
         price=price,
         count=base.metrics.count,

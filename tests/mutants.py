@@ -2511,8 +2511,36 @@ MUTANTS = (
     Mutant(
         name="what is not shown to a judge is its no",
         file="core/semantic/judge/judge.py",
-        old='self._judgement("not-shown", why) if why',
-        new='self._judgement("no", why) if why',
+        old='_judgement(judge, "not-shown", why) if why',
+        new='_judgement(judge, "no", why) if why',
+        tests="tests/semantic/judge/test_judge.py",
+    ),
+    Mutant(
+        name="another embedder's threshold is in force",
+        file="core/semantic/quality/thresholds.py",
+        old="return bool(threshold.embedder and self._embedder) and threshold.embedder != self._embedder",
+        new="return False",
+        tests="tests/semantic/quality/test_thresholds.py",
+    ),
+    Mutant(
+        name="another embedder's labels support a threshold",
+        file="core/semantic/quality/evidence.py",
+        old="if not in_use or label.embedder == in_use]",
+        new="]",
+        tests="tests/semantic/test_calibrate_command.py",
+    ),
+    Mutant(
+        name="a hit of another class is no served trap",
+        file="core/evaluation/measuring.py",
+        old='"served_good" if verdict.served == own else "served_traps"',
+        new='"served_good"',
+        tests="tests/evaluation/test_measuring.py",
+    ),
+    Mutant(
+        name="a namespace has no judge of its own",
+        file="core/semantic/judge/judge.py",
+        old="return self._models.get(whole, self._model)",
+        new="return self._model",
         tests="tests/semantic/judge/test_judge.py",
     ),
     Mutant(

@@ -96,6 +96,7 @@ ELSEWHERE = {
     "core/semantic/index/matrix.py": "tests/semantic/index/test_numpy_index.py",
     "core/semantic/index/vector_sets.py": "tests/semantic/index/test_numpy_index.py",
     "core/semantic/quality/archive.py": "tests/semantic/quality/test_evidence.py",
+    "core/semantic/quality/defaults.py": "tests/semantic/quality/test_thresholds.py",
     "core/semantic/quality/journal.py": "tests/semantic/quality/test_evidence.py",
     "core/semantic/quality/notes.py": "tests/semantic/quality/test_evidence.py",
     "core/semantic/quality/records.py": "tests/semantic/quality/test_evidence.py",

@@ -7,6 +7,7 @@ from typing import IO, Any
 import click
 
 from ..bootstrap import evaluated
+from ..configuration import configured_threshold
 from ..errors import InvalidInput
 from ..evaluation import Counts, Evaluation, Limit, evaluate, interval, read_labelled
 from ..models import CacheStrategy, SemanticMode
@@ -109,12 +110,13 @@ def _settings_words(settings: Settings) -> str:
     """What the settings say of near questions."""
     if settings.strategy is not CacheStrategy.SEMANTIC:
         return f"Strategy {settings.strategy.value}: near questions are not looked for (ENCORE_STRATEGY=semantic does)."
+    threshold = configured_threshold(settings)
     match settings.semantic:
         case SemanticMode.OFF:
             mode = "near questions are off (ENCORE_SEMANTIC)"
         case SemanticMode.JUDGE:
-            mode = f"a judge is asked from {settings.semantic_grey:.3f}, nothing near is served without it"
+            mode = f"a judge is asked from {threshold.grey:.3f}, nothing near is served without it"
         case _:
-            mode = f"near questions are served from {settings.semantic_threshold:.3f}"
+            mode = f"near questions are served from {threshold.serve or 1:.3f}"
     chats = "; chats are judged" if settings.semantic_conversations == "judge" else ""
     return f"Strategy semantic: {mode}{chats}. Embedder {words.text(settings.embedder, 80)}."

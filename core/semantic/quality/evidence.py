@@ -46,7 +46,8 @@ class Evidence:
 
     `budget` is the share of false hits per hit beyond which a threshold tightens by itself, `sample_share` that of the
     unjudged hits which are judged afterwards, `costs` says what answers of a namespace cost, in US dollars by the key
-    of the question. Reading methods raise StoreUnavailable.
+    of the question, `embedder` is the digest in hex of the one in use, empty where it is not known. Reading methods
+    raise StoreUnavailable.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Evidence:
         budget: float = 0.02,
         sample_share: float = 0.05,
         costs: Callable[[str], Mapping[str, float]] = lambda namespace: {},
+        embedder: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -67,6 +69,7 @@ class Evidence:
         self._budget = budget
         self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
         self._costs = costs
+        self._embedder = embedder
         self._clock = clock
         self._chance = chance
         outbox = Outbox(client) if client is not None else None
@@ -251,8 +254,13 @@ class Evidence:
         return lookups, merged(labels, ())
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
-        """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels)."""
-        return certification.support(list(self._archive.labels(namespace)), serve)
+        """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels).
+
+        Labels of another embedder than the one in use say nothing.
+        """
+        in_use = self._embedder()
+        labels = [label for label in self._archive.labels(namespace) if not in_use or label.embedder == in_use]
+        return certification.support(labels, serve)
 
     def publish(
         self,

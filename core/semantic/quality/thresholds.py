@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +29,8 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     """How a namespace looks up near questions. `grey` and `serve` are cosines.
 
     From `serve` on an entry is served without a judge; None: none is. From `grey` on a judge is asked; evidence moves
-    it unless it is `grey_fixed`. `version` says which publication, 0 being what is configured.
+    it unless it is `grey_fixed`. `version` says which publication, 0 being what is configured. `embedder` is the one
+    whose cosines these are, as ENCORE_EMBEDDER names it; empty where that was not noted.
     """
 
     mode: SemanticMode = SemanticMode.OFF
@@ -37,6 +38,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     serve: float | None = 0.97
     version: int = 0
     grey_fixed: bool = False
+    embedder: str = ""
 
 
 class ThresholdAction(StrEnum):
@@ -74,7 +76,9 @@ class Thresholds:
     """The thresholds of all namespaces: of all processes with a client, of this one without.
 
     `configured` is in force where nothing was published, `conversations` for the conversations of a namespace.
-    `reader` is the client of the request path. The hash has no TTL: losing it would bring back what was configured.
+    `embedder` is the one in use: what was published for another one serves nothing unjudged, since cosines of
+    different embedders live elsewhere. `reader` is the client of the request path. The hash has no TTL: losing it would
+    bring back what was configured.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Thresholds:
         configured: Threshold,
         *,
         conversations: Threshold | None = None,
+        embedder: str = "",
         reader: redis.Redis | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -93,6 +98,7 @@ class Thresholds:
         self.audit = audit
         self._configured = configured
         self._conversations = conversations or Threshold(mode=SemanticMode.OFF, serve=None)
+        self._embedder = embedder
         self._clock = clock
         self._recent: RecentReads[Threshold] = RecentReads(monotonic)
 
@@ -103,6 +109,23 @@ class Thresholds:
     def current(self, namespace: str) -> Threshold:
         """The threshold in force, at most COPY_SECONDS old. Raises StoreUnavailable."""
         return self._recent.current(namespace, lambda: self._in_force(namespace, self._path_hash.get(namespace)))
+
+    def foreign(self, namespace: str) -> str:
+        """As `foreign_among`, of the versions that are kept for a namespace. Raises StoreUnavailable."""
+        try:
+            return self.foreign_among(self.versions(namespace))
+        except InvalidInput:  # what cannot be read serves nothing at all
+            return ""
+
+    def foreign_among(self, versions: Sequence[Published]) -> str:
+        """Why the first of these, the latest, is not in force: its threshold is another embedder's. Else empty."""
+        latest = versions[0].threshold if versions else None
+        if latest is None or not self._is_foreign(latest):
+            return ""
+        return (
+            f"The threshold was published for the embedder {latest.embedder}, and {self._embedder} is in use: its "
+            "cosines live elsewhere. Nothing near is served without the judge until one is published for this embedder."
+        )
 
     def versions(self, namespace: str) -> list[Published]:
         """All versions that are kept, the latest first. Raises StoreUnavailable."""
@@ -147,6 +170,9 @@ class Thresholds:
             earlier = next((known for known in versions if known.version == version), None)
             if earlier is None and version != 0:
                 raise InvalidInput("version", f"{namespace} has no version {version}")
+            if earlier is not None and earlier.threshold is not None and self._is_foreign(earlier.threshold):
+                of, now = earlier.threshold.embedder, self._embedder
+                raise InvalidInput("version", f"was published for the embedder {of}; cosines of {now} live elsewhere")
             threshold = earlier.threshold if earlier is not None else None
             return self._version(versions, ThresholdAction.ROLLED_BACK, threshold, by, f"version {version} again")
 
@@ -210,7 +236,7 @@ class Thresholds:
     ) -> Published:
         number = versions[-1].version + 1 if versions else 1
         if threshold is not None:
-            threshold = msgspec.structs.replace(threshold, version=number)
+            threshold = msgspec.structs.replace(threshold, version=number, embedder=self._embedder)
         return Published(version=number, at=self._clock(), actor=actor, act=act, threshold=threshold, note=note)
 
     def _add(
@@ -247,7 +273,20 @@ class Thresholds:
         if not versions:
             return configured
         latest = versions[-1]
+        if latest.threshold is not None and self._is_foreign(latest.threshold):
+            return self._without_cosines(latest.threshold, configured)
         return latest.threshold or msgspec.structs.replace(configured, version=latest.version)
+
+    def _is_foreign(self, threshold: Threshold) -> bool:
+        """Whether the cosines are those of another embedder."""
+        return bool(threshold.embedder and self._embedder) and threshold.embedder != self._embedder
+
+    def _without_cosines(self, published: Threshold, configured: Threshold) -> Threshold:
+        """What another embedder's threshold is worth: its mode, as far as it goes without serving unjudged."""
+        mode = SemanticMode.JUDGE if published.mode is SemanticMode.SERVE else published.mode
+        return Threshold(
+            mode=mode, grey=configured.grey, serve=None, version=published.version, embedder=self._embedder
+        )
 
     def _in_force(self, namespace: str, value: bytes) -> Threshold:
         try:

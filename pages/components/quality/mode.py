@@ -52,6 +52,8 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
             f"**Judged from {threshold.grey:.3f} on, set automatically.** {literal(latest.note, 300)}",
             icon=":material/gavel:",
         )
+    if foreign := context.services().thresholds.foreign_among(versions):
+        st.warning(plain(foreign), icon=":material/warning:")
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):
             st.warning(problem, icon=":material/warning:")
