@@ -110,8 +110,29 @@ MUTANTS = (
     Mutant(
         name="an undo puts back what another ban hides",
         file="core/invalidation/aside.py",
-        old="            if Visibility.HIDDEN in seen:",
-        new="            if False:",
+        old="if Visibility.HIDDEN in seen or (is_kept and Visibility.STALE in seen):",
+        new="if is_kept and Visibility.STALE in seen:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts what another ban marks stale in the place of a fresh answer",
+        file="core/invalidation/aside.py",
+        old=" or (is_kept and Visibility.STALE in seen):",
+        new=":",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="an undo puts what is past its freshness in the place of a fresh answer",
+        file="core/invalidation/aside.py",
+        old="if is_kept and header.fresh_until <= self._now:",
+        new="if False:",
+        tests="tests/invalidation/test_aside.py",
+    ),
+    Mutant(
+        name="the undo of a soft ban brings back what it never hid",
+        file="core/invalidation/aside.py",
+        old="if aside.put_at is not None and self._lifted.state is BanState.SOFT:",
+        new="if False:",
         tests="tests/invalidation/test_aside.py",
     ),
     Mutant(

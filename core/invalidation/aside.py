@@ -1,8 +1,9 @@
 """What lies aside, for an undo to put it back and for a sweep to delete it (see `core.stores.aside`).
 
 An undo restores the answer that its ban hid: what was asked anew meanwhile is replaced. A value goes back only when no
-ban hides it any more; if another one does, it waits for the undo of that one too. A sweep deletes what its bans select
-before they retire, so what waits is never older than a ban that is gone but by undo.
+ban hides it any more; if another one does, it waits for the undo of that one too. So it does while a ban marks it stale
+and a fresh answer stands in its place. A sweep deletes what its bans select before they retire, so what waits is never
+older than a ban that is gone but by undo.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..bans import Ban, Book, InvalidationRecord, Visibility, visibility
+from ..bans import Ban, BanState, Book, InvalidationRecord, Visibility, visibility
 from ..errors import CacheError, DecodeError
 from ..keys import Slot
 from ..models import CacheEntry, Stamp
@@ -62,6 +63,8 @@ class _Undo:
             for aside in batch:
                 if aside.put_at is not None and aside.put_at < self._lifted.sequence:
                     continue  # the ban came later: it did not hide this when another answer was stored
+                if aside.put_at is not None and self._lifted.state is BanState.SOFT:
+                    continue  # it has hidden nothing: only what an undo has asked for can wait for it
                 if aside.value is None:
                     self.gone += self._is_lost(aside)
                     self._store.drop_aside(self._slot, [aside.field])
@@ -103,7 +106,10 @@ class _Undo:
         )
 
     def _settle(self, aside: Aside, entry: CacheEntry) -> None:
-        """Puts one value back, or has it wait while another ban hides it or what it leads to."""
+        """Puts one value back, or has it wait while another ban hides it or what it leads to.
+
+        A stale one takes the place of no fresh one: that would be lost, and the question asked once more.
+        """
         header = entry.header
         for _ in range(TRIES):
             values, record = self._store.read(self._slot, [header.digest, header.target or header.digest])
@@ -115,12 +121,15 @@ class _Undo:
             seen = visibility(entry, record), visibility(target, record)
             if Visibility.FOREIGN in seen:
                 break
-            if Visibility.HIDDEN in seen:
+            is_kept = self._is_fresh(present, record)
+            if Visibility.HIDDEN in seen or (is_kept and Visibility.STALE in seen):
                 if self._store.keep_for_undo(self._slot, aside, record):
                     return
                 continue
             if values[0] is not None and (present is None or present.header.sequence < header.sequence):
                 break  # what is older is nearer to what there was before any ban
+            if is_kept and header.fresh_until <= self._now:
+                break
             back = Return(
                 aside=aside,
                 stamp=_stamp(entry),
@@ -140,6 +149,12 @@ class _Undo:
             self.gone += header.target is None
             return
         self._store.drop_aside(self._slot, [aside.field])
+
+    def _is_fresh(self, present: CacheEntry | None, record: InvalidationRecord) -> bool:
+        """Whether what stands in a place can be served to everyone."""
+        if present is None or present.header.fresh_until <= self._now:
+            return False
+        return visibility(present, record) is Visibility.FRESH
 
     def _remove_newer(self, alias: CacheEntry, replaced: CacheEntry) -> None:
         """Removes the answer that was stored with the alias in the place of another: its own spelling would find it."""

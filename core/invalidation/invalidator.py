@@ -257,9 +257,9 @@ class CacheInvalidator(Shortcuts):
             self._store.change(slot, [known.id], lambda found: changes.lift(found, known.id))
         done = undone(known, self._clock())
         self.keep(done)
-        if known.state is not InvalidationState.HELD:
-            return done
         back = put_back(self._store, holding, self._clock())
+        if known.state is InvalidationState.SOFT and not back.answers:
+            return msgspec.structs.replace(done, problem=back.problem)
         return msgspec.structs.replace(done, put_back=back.answers, kept_newer=back.gone, problem=back.problem)
 
     def end_hold(self, invalidation_id: str, *, actor: Acting) -> Invalidation:

@@ -71,7 +71,7 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
 
     `share` is how much of the namespace it hid, at most, when it was applied: 0 to 1, None where nobody looked. Of one
     that was undone: `put_back` answers had been asked anew and are back in the place of the newer ones; up to
-    `kept_newer` could not be kept. None for a soft one, which hides nothing.
+    `kept_newer` could not be kept. None for a soft one that brought nothing back.
     `replaced_by` is the later run of its schedule that took its place: it hides what this one hid.
     `reason` is why it was made, in the words of who made it; `problem` why it was not applied, or its sweep stopped.
     One of all namespaces has the namespace EVERYWHERE and `parts`, what it came to in each: its figures are their sums.

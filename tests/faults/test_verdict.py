@@ -170,6 +170,10 @@ def test_an_undo_brings_back_the_answer_that_was_there_before_and_not_the_newer_
     hidden = invalidated("model", model=0, asked_at=9.6, acknowledged=10.05)
     assert is_clean(*story, left, hidden), "the older one is hidden then"
     assert is_clean(*story, Generation(id=3, began=8.9), lookup(generation=3)), "stored after the undo"
+    old, aged = lookup(began=5.8, ended=5.9), msgspec.structs.replace(ban, kind="age", created_before=2000.0)
+    late = Generation(id=2, began=5.0), lookup(began=8.0, ended=8.5, generation=2, created_at=2001.0)
+    left = lookup(began=10.0, generation=2, created_at=2001.0)
+    assert is_clean(aged, old, *late, left), "a slow one, that may have replaced the older one before that was hidden"
 
 
 def test_nothing_is_lost_without_an_invalidation_or_a_fault_that_takes_entries_away():
@@ -256,6 +260,7 @@ def is_left(ban: Invalidated, request: int, made, story: History) -> bool:
     )
     is_felt = any(fault.began < now["ended"] and fault.ended > old["began"] for fault in story.struck)
     is_it = old["generation"] != newer["generation"] == now["generation"]
+    is_it = is_it and made[int(newer["generation"])]["began"] > ban.acknowledged
     return (
         is_it and selects(ban, answer, created(story, answer, max), -CLOCKS_SECONDS) and not is_hidden and not is_felt
     )

@@ -7,7 +7,8 @@
 * **Identity**: every answer is, byte for byte, what one generation made for exactly this request: namespace, model,
   question, and the spelling too when it was an exact hit. Generations are logged before their answers can be stored.
 * **An undo is one**: what was found before an invalidation that was undone is found again after, though it was asked
-  anew meanwhile: the newer answer stays away, unless another invalidation may have hidden the older one.
+  anew meanwhile: the newer answer stays away, unless another invalidation may have hidden the older one. Newer is
+  what was begun when the invalidation was in force: what was begun before may have replaced the older one before.
 * **Nothing is lost**: what one lookup found at its own spelling, the next one of the same request finds too, unless an
   invalidation that may select it took effect since its generation began (and was not undone before), an entry or the
   record was taken away by a fault, or the store could not be asked. So a sweep deletes nothing else, an undo brings
@@ -352,6 +353,8 @@ def _judge_undo(
             came_back += 1
         if now != newer or newer == old or not made.surely_selected(ban, old):
             continue
+        if made.began[newer] <= ban.acknowledged:
+            continue  # it may have taken the older one's place before: nothing hid that then
         others = any(
             other is not ban
             and other.asked_at < asked[first]["ended"]

@@ -118,6 +118,64 @@ def test_bans_that_came_one_after_the_other_are_undone_in_any_order(world, order
     assert text(world) == first
 
 
+@pytest.mark.parametrize("spelled", [SKY, SKY.replace("Why", "why")])
+@pytest.mark.parametrize("softs_place", [0, 1])
+def test_what_a_soft_ban_still_marks_takes_the_place_of_no_fresh_answer(world, softs_place, spelled):
+    first = text(world)
+    bans = [hide(world, soft=place == softs_place) for place in range(2)]
+    newer = text(world, spelled)
+    assert undo(world, bans[1 - softs_place]) == (0, 0)
+    assert text(world, spelled) == newer != first, "it is found still, and not asked once more"
+    assert undo(world, bans[softs_place]) == (1, 0)
+    assert text(world, spelled) == first == text(world)
+    assert aside(world) == []
+
+
+def test_what_a_soft_ban_marks_goes_back_where_there_is_no_fresh_answer(world):
+    text(world)
+    before = world.entries()
+    banned = hide(world)
+    text(world)
+    hide(world, soft=True)
+    assert undo(world, banned) == (1, 0)
+    assert world.entries() == before, "the oldest of those that are marked"
+
+
+def test_the_undo_of_a_soft_ban_brings_back_nothing_that_it_only_marked(world):
+    text(world)
+    softly = hide(world, soft=True)
+    request = ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": SKY}])
+    lead = world.cache.begin(request, Controls(ttl=For(1000)))
+    assert isinstance(lead, Lead)
+    hide(world, model="another")
+    newer = lead.finish(world.provider.complete(request)).completion.text
+    assert len(aside(world)) == 2, "the store could not tell that nothing hides them"
+    assert undo(world, softly) == (None, None)
+    assert text(world) == newer
+
+
+def test_a_soft_ban_that_is_swept_deletes_what_waits_for_its_undo(world):
+    text(world, ttl=For(86_400 * 40))
+    banned, _ = hide(world), hide(world, soft=True)
+    text(world)
+    undo(world, banned)
+    assert len(aside(world)) == 2, "the entry and its alias"
+    [softly] = world.bans()
+    world.clock.forward(softly.ends_at - world.clock())
+    assert sweep(world).finished
+    assert (world.bans(), aside(world)) == ([], [])
+
+
+def test_what_is_past_its_freshness_takes_the_place_of_no_fresh_answer(world):
+    first = text(world, ttl=For(1000))
+    banned = hide(world)
+    newer = text(world, ttl=For(86_400))
+    world.clock.forward(1000)
+    assert undo(world, banned) == (0, 0)
+    assert text(world, ttl=For(86_400)) == newer != first
+    assert aside(world) == []
+
+
 def test_a_ban_that_is_swept_meanwhile_deletes_what_lies_aside_for_the_undo_of_another(world):
     first = text(world, tags=("doc:1",))
     undone = hide(world)

@@ -64,6 +64,7 @@ class Invalidated:
     selects: Callable[[Generation, Generation], bool]
     state: str
     due_at: float
+    hid: bool
 
     @property
     def is_active(self) -> bool:
@@ -237,10 +238,13 @@ class History(RuleBasedStateMachine):
         return max((ban.at for ban in self.bans if ban.at <= value.began), default=0)
 
     def put_back(self, undone: Invalidated) -> None:
-        """What the undone invalidation hid when it was stored over is back, unless another one hides it still."""
+        """What the undone invalidation hid when it was stored over is back, unless another one hides it still.
+
+        It takes the place of no fresh answer while it is not fresh itself; of a soft one, only what waits for it.
+        """
         for each in sorted(self.aside, key=lambda each: (each.is_alias, -self.sequence(each.value))):
             value, target = each.value, each.value
-            if each.at < undone.at and not each.waits:
+            if (each.at < undone.at or not undone.hid) and not each.waits:
                 continue
             if each.is_alias:
                 target = self.entries.get((each.place[0], value.prompt))
@@ -249,11 +253,19 @@ class History(RuleBasedStateMachine):
             ):
                 continue
             if target is not None and {value.incarnation, target.incarnation} == {self.incarnation}:
-                if self.hidden_by(value, value, soft=False) or self.hidden_by(target, target, soft=False):
+                marks = self.is_fresh_there(each)
+                if self.hidden_by(value, value, soft=marks) or self.hidden_by(target, target, soft=marks):
                     each.waits = True
                     continue
-                self.replace(each)
+                if not marks or self.world.clock() < value.created_at + TTL_SECONDS:
+                    self.replace(each)
             self.aside.remove(each)
+
+    def is_fresh_there(self, aside: Aside) -> bool:
+        """Whether the answer that has taken its place can be served."""
+        places: dict[Any, Generation] = self.aliases if aside.is_alias else self.entries
+        present = places.get(aside.place)
+        return present is not None and self.is_served(present, present)
 
     def replace(self, aside: Aside) -> None:
         places: dict[Any, Generation] = self.aliases if aside.is_alias else self.entries
@@ -286,7 +298,7 @@ class History(RuleBasedStateMachine):
         at_once = kind == "key" and hold == 0 and not soft
         state = "soft" if soft else "swept-at-once" if at_once else "held"
         clock = self.world.clock()
-        self.bans.append(Invalidated(done.id, self.now, clock, chosen.selects, state, clock + hold))
+        self.bans.append(Invalidated(done.id, self.now, clock, chosen.selects, state, clock + hold, hid=not soft))
         self.has_record = True
         if at_once:
             for place, entry in list(self.entries.items()):
@@ -329,11 +341,9 @@ class History(RuleBasedStateMachine):
             with pytest.raises(InvalidationRefused):
                 self.world.invalidator.undo(ban.id)
             return
-        hides = ban.hides
         self.world.invalidator.undo(ban.id)
         ban.state = "undone"
-        if hides:
-            self.put_back(ban)
+        self.put_back(ban)
         for model in MODELS:
             for question in range(len(QUESTIONS)):
                 for spelling in range(len(SPELLINGS)):

@@ -134,6 +134,34 @@ def test_half_of_what_an_answer_takes_is_its_way_back_and_the_quickest_counts():
     assert clock() == steady.now + NEAR
 
 
+class HangingServers:
+    """A server that hangs before it looks at its clock, or before it says what it saw: each question has both times."""
+
+    def __init__(self, steady: Clock, hangs: list[tuple[float, float]]) -> None:
+        self.steady = steady
+        self.hangs = hangs
+
+    def ask(self, name: bytes, command: bytes) -> list[bytes]:
+        before, after = self.hangs.pop(0)
+        self.steady.forward(before)
+        told = self.steady.now + NEAR
+        self.steady.forward(after)
+        return [b"%d" % told, b"%d" % (told % 1 * 1e6)]
+
+
+@pytest.mark.parametrize(("hang", "ahead"), [((4.0, 0.0), 2.0), ((0.0, 4.0), -2.0)])
+def test_a_hang_in_the_first_question_puts_the_clock_wrong_by_half_of_it_until_the_next(hang, ahead):
+    steady = Clock(1000.0)
+    servers = HangingServers(steady, [hang, hang, (0.0, 0.0), hang])
+    clock = RedisClock(servers, machine=lambda: steady.now + NEAR, steady=steady)
+    clock.close()
+    assert clock() == steady.now + NEAR + ahead
+    steady.forward(CHECK_SECONDS)
+    clock._check_again()
+    assert clock() == steady.now + NEAR
+    assert not servers.hangs
+
+
 def test_a_wrong_clock_is_reported_to_all_until_it_is_right(client):
     machine = Clock(time.time() + FAR)
     clock = RedisClock(servers_of(client), machine=machine, steady=Clock(1000.0))
