@@ -95,6 +95,7 @@ ELSEWHERE = {
     "core/semantic/index/blas.py": "tests/semantic/index/test_numpy_index.py",
     "core/semantic/index/matrix.py": "tests/semantic/index/test_numpy_index.py",
     "core/semantic/index/vector_sets.py": "tests/semantic/index/test_numpy_index.py",
+    "core/semantic/near_index.py": "tests/semantic/test_rebuilding.py",
     "core/semantic/quality/archive.py": "tests/semantic/quality/test_evidence.py",
     "core/semantic/quality/defaults.py": "tests/semantic/quality/test_thresholds.py",
     "core/semantic/quality/bounds.py": "tests/semantic/quality/test_evidence.py",
