@@ -58,7 +58,7 @@ def rebuild(shell: Shell, at_once: bool, look: bool) -> int:
         length=max(state.others, 1), label="Rebuilding", file=sys.stderr, hidden=shell.as_json
     ) as bar:
         done = near_index.rebuild(actor=shell.trail, on_batch=lambda so_far: bar.update(so_far.done - bar.pos))
-    shell.answer(done.to_dict(), done.words)
+    shell.answer(done.to_dict(), f"{done.words}.")
     return Exit.OK if done.done else Exit.NOTHING
 
 

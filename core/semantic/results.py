@@ -130,8 +130,8 @@ class RebuildProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """What it did, in a sentence."""
-        parts = [f"{many(self.done, 'row')} of other embedders looked at", f"{self.added:,} added"]
+        """What it has done, in words."""
+        parts = [f"{self.done:,} of {many(self.total, 'row')} of other embedders looked at", f"{self.added:,} added"]
         parts += [
             f"{count:,} {what}"
             for count, what in (
@@ -142,7 +142,7 @@ class RebuildProgress(msgspec.Struct, frozen=True, kw_only=True):
             )
             if count
         ]
-        return f"{', '.join(parts)}."
+        return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The progress as plain JSON."""

@@ -91,8 +91,16 @@ def site(start, wordllama) -> Site:
     return Site(start, Embedding(wordllama))
 
 
+def stored_by_another(*questions: str, namespace: str = "shop") -> None:
+    """Has an embedder that is not the default one store questions, by the environment's settings otherwise."""
+    settings = Settings(strategy="semantic", semantic="serve", embedder="openai:other", embedder_dimension=256)
+    with bootstrap(settings, provider=Embedding(WordLlamaEmbedder())) as services:
+        for question in questions:
+            ask(services, question, namespace=namespace)
+
+
 def ask(services: Services, question: str, *earlier: str, **controls) -> str:
-    services.semantic.warm([services.settings.namespace])
+    services.semantic.warm([controls.get("namespace", services.settings.namespace)])
     roles = ("user", "assistant")
     messages = [{"role": roles[place % 2], "content": text} for place, text in enumerate((*earlier, question))]
     request = ChatRequest.from_openai(model="gpt-4o", messages=messages)
