@@ -198,7 +198,7 @@ def _words(others: int, rebuilt: Rebuilt | None, *, wanting: bool) -> str:
     if not wanting:
         return f"{has}, from before it was rebuilt; they expire with their answers."
     if rebuilt is None:
-        return f"{has}: a question that only these lead to is not found until the index is rebuilt."
+        return f"{has}: near questions may not find these answers until the index is rebuilt."
     if failed := rebuilt.progress.failed:
         return f"{has}, and its rebuild left out {many(failed, 'question')} as the embedder failed: rebuild it again."
     return f"{has}, and some are newer than its last rebuild: rebuild it again to find these too."

@@ -17,6 +17,7 @@ from core.semantic.index.log import VectorLog
 from core.semantic.rebuilding import BATCH, FAILURES
 from core.settings import Settings
 from tests.fakes import CountingProvider
+from tests.stores.clusters import a_cluster
 
 QUESTION = "How do I reset my online banking password?"
 PARAPHRASE = "How can I reset the password of my online banking?"
@@ -57,10 +58,14 @@ class Site:
 
 
 @pytest.fixture(params=["numpy", "redis"])
-def redis_of(request, redis_server) -> tuple[str, str]:
+def redis_of(request, redis_server, tmp_path_factory) -> Iterator[tuple[str, str]]:
     """The kind of index, and the URL of a server of the test's own that can hold it: all its namespaces count."""
+    if request.param == "cluster":
+        with a_cluster(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("redis_binary")) as running:
+            yield "numpy", running.url
+        return
     binary = request.getfixturevalue("redis8_binary") if request.param == "redis" else None
-    return request.param, redis_server(binary=binary).url
+    yield request.param, redis_server(binary=binary).url
 
 
 @pytest.fixture
@@ -266,14 +271,18 @@ def test_what_others_store_after_a_rebuild_wants_another(site):
     assert "newer than its last rebuild" in state.words
 
 
-def test_entries_in_several_buckets_are_found(start, wordllama):
+@pytest.mark.parametrize("redis_of", ["cluster"], indirect=True)
+def test_entries_in_several_buckets_of_a_cluster_are_found(start, wordllama):
     provider = Embedding(wordllama)
-    before = start(provider=provider, buckets=4)
-    after = start(provider=provider, buckets=4, embedder="openai:other", embedder_dimension=256)
+    before = start(provider=provider, buckets=8)
+    after = start(provider=provider, buckets=8, embedder="openai:other", embedder_dimension=256)
     for number in range(8):
         ask(before, f"What does the word number {number} mean?")
+        ask(before, f"What does the word number {number} mean?", namespace="elsewhere")
+    assert after.near_index.state().others == 16
     done = after.near_index.rebuild(rest=lambda seconds: None)
-    assert (done.added, done.gone) == (8, 0)
+    assert (done.added, done.gone) == (16, 0)
+    assert not after.near_index.state().wanting
 
 
 def test_without_semantic_lookup_there_is_nothing_to_rebuild(start, wordllama):
