@@ -104,7 +104,7 @@ class NearIndex:
         rows = stored_rows(self._config, self._client, self._identity(), self._clock)
         with reading():
             others = rows.others(self._store.namespaces())
-            asked, value = self._client.mget(names.NEAR_INDEX_ASKED, self._rebuilt_name())
+            asked, value = self._client.mget(names.NEAR_INDEX_ASKED, _rebuilt_name(self._identity()))
         rebuilt = _decoded(value)
         wanting = others.rows > 0 and (
             rebuilt is None
@@ -170,7 +170,7 @@ class NearIndex:
         if done.finished and last > now:
             value = msgspec.json.encode(Rebuilt(at=now, progress=done, last=last))
             with writing():
-                client.set(self._rebuilt_name(), value, exat=int(last) + 1)
+                client.set(_rebuilt_name(embedder.identity), value, exat=int(last) + 1)
         trail.try_record("near_index.rebuilt", details=msgspec.to_builtins(done))
         return done
 
@@ -181,14 +181,15 @@ class NearIndex:
             raise StoreUnavailable("there is no Redis: the index is in this process, and ends with it")
         return self._client
 
-    def _rebuilt_name(self) -> bytes:
-        return names.NEAR_INDEX + self._identity().digest.hex().encode()
-
     def _read_identity(self) -> EmbedderIdentity:
         from .assembly import build_embedder
 
         with closing(build_embedder(self._config, self._provider)) as embedder:
             return embedder.identity
+
+
+def _rebuilt_name(embedder: EmbedderIdentity) -> bytes:
+    return names.NEAR_INDEX + embedder.digest.hex().encode()
 
 
 def _words(others: int, rebuilt: Rebuilt | None, *, wanting: bool) -> str:

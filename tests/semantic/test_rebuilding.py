@@ -188,6 +188,14 @@ def test_what_is_deleted_gets_no_row(site):
     assert (done.added, done.gone) == (0, 1)
 
 
+def test_what_was_stored_under_a_record_that_was_lost_gets_no_row(site):
+    ask(site.before, QUESTION)
+    site.before.redis.delete(site.before.cache.slot(site.before.settings.namespace).record)
+    ask(site.before, "What is the fee for a card that was lost abroad?")
+    done = site.rebuild()
+    assert (done.added, done.gone) == (1, 1)
+
+
 def test_an_answer_that_was_replaced_meanwhile_is_found_as_it_is_now(site):
     ask(site.before, QUESTION)
     site.rebuild(on_batch=lambda progress: ask(site.before, QUESTION, no_cache=True))

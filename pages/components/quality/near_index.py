@@ -41,7 +41,7 @@ def _notice() -> None:
                 type="primary",
                 disabled=state.asked or not context.actor().may(Action.MANAGE_JOBS),
                 help="A worker reads what is stored and embeds each question by the embedder in use. What there is "
-                "stays as it is. For a minute per 30,000 questions or more, as long as the embedder takes.",
+                "stays as it is. 100,000 questions take minutes; a server that embeds costs its price.",
                 on_click=actions.rebuild_near_index,
             )
             read_only(Action.MANAGE_JOBS)
