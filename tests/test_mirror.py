@@ -188,6 +188,7 @@ ELSEWHERE = {
     "pages/components/quality/charts.py": "tests/pages/test_quality.py",
     "pages/components/quality/lab.py": "tests/pages/test_quality.py",
     "pages/components/quality/mode.py": "tests/pages/test_quality.py",
+    "pages/components/quality/near_index.py": "tests/pages/test_quality.py",
     "pages/components/quality/publish.py": "tests/pages/test_quality.py",
     "pages/components/quality/report.py": "tests/pages/test_quality.py",
     "pages/components/quality/review.py": "tests/pages/test_quality.py",

@@ -366,11 +366,7 @@ def group_questions() -> None:
 
 def rebuild_near_index() -> None:
     """Has a worker rebuild the index of near questions."""
-    perform(
-        "rebuild",
-        lambda: context.services().near_index.ask(actor=context.trail()),
-        lambda done: "A worker rebuilds the index within seconds.",
-    )
+    perform("rebuild", lambda: context.services().near_index.ask(actor=context.trail()), lambda done: "Asked for.")
 
 
 def suspend() -> None:
