@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,7 +33,7 @@ from .monitoring import AlertBoard, DeployMarks, HealthReader
 from .namespaces import NamespaceLabels
 from .policy import TTLPolicy
 from .providers import price
-from .semantic import DeferredLookup
+from .semantic import DeferredLookup, NearIndex
 from .semantic.judge import JudgeBudget, ProviderJudge, SharedBudget
 from .semantic.quality import Evidence, RejectedPairs, Thresholds
 from .semantic.questions import Questions
@@ -72,6 +72,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: Thresholds
     evidence: Evidence
     questions: Questions
+    near_index: NearIndex
     verdicts: Verdicts
     logins: EndedLogins
     alert_board: AlertBoard
@@ -117,7 +118,6 @@ def bootstrap(
     configured one; beside a given store no Redis is used.
 
     `clock` gives Unix seconds in place of Redis' clock, by which all stored times go otherwise.
-
     `operator_timeout_seconds` is the longest wait of operators' and workers' clients. With `refreshes=False` nothing is
     served stale while a worker refreshes it: for callers with credentials that the workers do not have.
     """
@@ -127,7 +127,8 @@ def bootstrap(
     clock = base.clock
     judge = _judge(base, provider)
     provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
-    thresholds, rejected, evidence = _quality(base, provider)
+    near_index = _near_index(base, provider)
+    thresholds, rejected, evidence = _quality(base, near_index)
     semantic = _semantic(base, provider, thresholds, rejected, evidence, judge)
     invalidation = _invalidation(base)
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
@@ -149,6 +150,7 @@ def bootstrap(
         thresholds=thresholds,
         evidence=evidence,
         questions=_questions(base),
+        near_index=near_index,
         verdicts=Verdicts(cache, base.operator_store, invalidation, evidence, personal=base.personal),
         logins=EndedLogins(base.redis, clock=clock),
         alert_board=AlertBoard(base.redis, alert_rules(settings), clock=clock),
@@ -317,14 +319,8 @@ def _pins(base: _Base) -> Pins | None:
     )
 
 
-def _quality(base: _Base, provider: Provider) -> tuple[Thresholds, RejectedPairs, Evidence]:
+def _quality(base: _Base, near_index: NearIndex) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
-
-    @cache
-    def embedder_in_use() -> str:
-        from .semantic import embedder_digest
-
-        return embedder_digest(semantic_config(settings), provider)
 
     thresholds = Thresholds(
         base.redis,
@@ -346,10 +342,15 @@ def _quality(base: _Base, provider: Provider) -> tuple[Thresholds, RejectedPairs
         costs=lambda namespace: costs_of(
             base.metrics.recent(KEEP, RequestFilter(namespace=names.namespace_in(namespace)))
         ),
-        embedder=embedder_in_use if settings.strategy is CacheStrategy.SEMANTIC else lambda: "",
+        embedder=near_index.embedder,
         clock=base.clock,
     )
     return thresholds, rejected, evidence
+
+
+def _near_index(base: _Base, provider: Provider) -> NearIndex:
+    config, on = semantic_config(base.settings), base.settings.strategy is CacheStrategy.SEMANTIC
+    return NearIndex(base.redis, base.operator_store, base.audit, config, provider, is_used=on, clock=base.clock)
 
 
 def _questions(base: _Base) -> Questions:
@@ -406,14 +407,13 @@ def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:
     settings, redis = base.settings, base.request_redis
     if settings.judge_model is None:
         return None
-    calls_per_hour = settings.judge_budget_per_hour
     return ProviderJudge(
         provider or _provider(settings, max_retries=0),  # a second try would come after the deadline
         settings.judge_model,
         deadline_seconds=settings.judge_deadline_seconds,
-        budget=SharedBudget(redis, calls_per_hour, clock=base.clock)
-        if redis is not None
-        else JudgeBudget(calls_per_hour, clock=base.clock),
+        budget=JudgeBudget(settings.judge_budget_per_hour, clock=base.clock)
+        if redis is None
+        else SharedBudget(redis, settings.judge_budget_per_hour, clock=base.clock),
         models=settings.judge_models,
         parameters=settings.judge_parameters,
         price=price,

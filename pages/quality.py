@@ -17,6 +17,7 @@ from pages.components.display.placeholder import placeholder
 from pages.components.quality.everywhere import everywhere
 from pages.components.quality.lab import lab
 from pages.components.quality.mode import conversations_off, mode, off
+from pages.components.quality.near_index import near_index
 from pages.components.quality.publish import confirm, history, proposals
 from pages.components.quality.report import figures
 from pages.components.quality.review import review
@@ -33,6 +34,7 @@ def page() -> None:
     if not frame("Quality", "How often near matches were wrong, what judging them costs, and when they may be served."):
         return
     view = controls()
+    near_index()
     is_conversations = view.namespace != names.namespace_in(view.namespace)
     if view.namespace == ALL:
         st.fragment(everywhere, run_every=EVIDENCE_SECONDS)(view)

@@ -58,8 +58,9 @@ TOWERS = {
         index quality questions
         decision fetch
         search objections
-        lookup
+        lookup rebuilding
         deferred assembly
+        near_index
     """,
     "pages.components": """
         display server

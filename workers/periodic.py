@@ -17,6 +17,7 @@ from core.entries import Pins
 from core.errors import CacheError
 from core.invalidation import CacheInvalidator, Schedules
 from core.monitoring import BEAT_SECONDS, WorkerPools
+from core.semantic import NearIndex
 from core.semantic.quality import Evidence
 from core.semantic.questions import Questions
 from core.text import without_text
@@ -59,6 +60,7 @@ class Schedule:
         evidence: Evidence,
         pins: Pins,
         questions: Questions,
+        near_index: NearIndex,
         *,
         count_workers: Callable[[], int],
         are_failing: Callable[[], bool],
@@ -74,6 +76,7 @@ class Schedule:
         self._evidence = evidence
         self._pins = pins
         self._questions = questions
+        self._near_index = near_index
         self._count_workers = count_workers
         self._are_failing = are_failing
         self._keep_sample = keep_sample
@@ -94,6 +97,7 @@ class Schedule:
         self._every(JUDGE_LOOK_SECONDS, "judging", self.enqueue_judging)
         self._every(GREY_LOOK_SECONDS, "judged from", self._evidence.set_grey, share=GREY_SHARE)
         self._every(QUESTIONS_LOOK_SECONDS, "questions", self.enqueue_grouping)
+        self._every(QUESTIONS_LOOK_SECONDS, "near index", self.enqueue_rebuild)
         self._every(SAMPLE_LOOK_SECONDS, "gauges", self._keep_sample, share=SAMPLE_SHARE)
         self._every(PINS_SECONDS, "pins", self._pins.renew)
         self._every(IDLE_LOOK_SECONDS, "idle namespaces", self._clean_idle, share=IDLE_SHARE)
@@ -120,6 +124,11 @@ class Schedule:
             self._queue.enqueue_grouping()
         elif self._questions.is_due():
             self._queue.reconcile_grouping()
+
+    def enqueue_rebuild(self) -> None:
+        """One job that rebuilds the index of near questions, when somebody asked for it."""
+        if self._near_index.take_up():
+            self._queue.enqueue_rebuild()
 
     def close(self) -> None:
         """Removes this pool from the list of living pools."""

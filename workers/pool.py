@@ -65,6 +65,7 @@ class Pool:
             services.evidence,
             services.pins,
             services.questions,
+            services.near_index,
             count_workers=self._count,
             are_failing=lambda: self._are_failing,
             keep_sample=services.health.keep_sample,

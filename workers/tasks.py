@@ -70,6 +70,12 @@ class GroupArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     version: Literal[1]
 
 
+class RebuildArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of `rebuild`."""
+
+    version: Literal[1]
+
+
 def sweep(**arguments: object) -> dict[str, Any]:
     """Deletes what a namespace's due invalidations hide. May die anywhere and run again."""
     given = _parse(SweepArguments, arguments)
@@ -171,9 +177,24 @@ def group(**arguments: object) -> dict[str, Any]:
     return plain
 
 
+def rebuild(**arguments: object) -> dict[str, Any]:
+    """Rebuilds the index of near questions for the embedder in use. May die anywhere and run again."""
+    _parse(RebuildArguments, arguments)
+    task = current_task()
+    with _services() as services:
+        progress = services.near_index.rebuild(
+            on_batch=lambda so_far: task.report(msgspec.to_builtins(so_far)), should_stop=task.should_stop
+        )
+    if not progress.finished:
+        raise Interrupted("the worker is ending")
+    plain: dict[str, Any] = msgspec.to_builtins(progress)
+    return plain
+
+
 def warm_up() -> None:
     """Builds the decoders of the arguments, which each work horse would otherwise build itself."""
-    for kind in (SweepArguments, ReplayArguments, PruneArguments, RefreshArguments, JudgeArguments, GroupArguments):
+    plain = (PruneArguments, JudgeArguments, GroupArguments, RebuildArguments)
+    for kind in (SweepArguments, ReplayArguments, RefreshArguments, *plain):
         with suppress(msgspec.ValidationError):
             msgspec.convert({}, kind)
 

@@ -9,6 +9,7 @@ from ..bootstrap import Services
 from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
+from ..semantic.quality import DEFAULTS, default_cosines
 from ..settings import Settings
 from ..text import printable
 from .findings import Finding, Level
@@ -37,6 +38,7 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
     probed = probe(embed)
     if probed.value is not None:
         yield Finding(area="embedder", level=Level.OK, text=f"{name} embeds a question in {probed.value:.1f} ms.")
+        yield from _index(services)
         return
     problem = str(probed.failure) if isinstance(probed.failure, CacheError) else probed.problem
     yield Finding(
@@ -45,6 +47,21 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
         text=f"{name} embeds nothing ({problem}): near questions are misses.",
         remedy="Correct ENCORE_EMBEDDER, or check its server.",
     )
+
+
+def _index(services: Services) -> Iterator[Finding]:
+    """Whether the index has rows of another embedder: it loads the embedder, and so belongs to its check."""
+    try:
+        state = services.near_index.state()
+    except CacheError:  # that Redis does not answer is said elsewhere
+        return
+    if state.words:
+        yield Finding(
+            area="semantic",
+            level=Level.WARNING if state.wanting else Level.OK,
+            text=state.words,
+            remedy="Rebuild the index (Quality, or python -m core rebuild)." if state.wanting else "",
+        )
 
 
 def threshold_findings(services: Services) -> Iterator[Finding]:
@@ -80,6 +97,8 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
             "only requests that ask for it get a semantic lookup.",
             remedy="Set ENCORE_STRATEGY to semantic.",
         )
+    if is_asked_for:
+        yield from _cosines(settings)
     yield from _conversations(settings)
     if settings.semantic is SemanticMode.JUDGE and settings.judge_model is None:
         yield Finding(
@@ -88,6 +107,24 @@ def semantic_findings(settings: Settings) -> Iterator[Finding]:
             text="ENCORE_SEMANTIC is judge, but there is no judge: near matches are misses.",
             remedy="Set ENCORE_JUDGE_MODEL to a small model.",
         )
+
+
+def _cosines(settings: Settings) -> Iterator[Finding]:
+    """Cosines that are set and are the default of another embedder: what is set counts for whichever is in use."""
+    own = default_cosines(settings.embedder)
+    for variable, value, default, place in (
+        ("ENCORE_SEMANTIC_THRESHOLD", settings.semantic_threshold, own.serve, 0),
+        ("ENCORE_SEMANTIC_GREY", settings.semantic_grey, own.grey, 1),
+    ):
+        others = [name for name, cosines in DEFAULTS.items() if cosines[place] == value]
+        if value is not None and value != default and others:
+            yield Finding(
+                area="semantic",
+                level=Level.WARNING,
+                text=f"{variable} is {value:g}, the default of {others[0]}; that of {settings.embedder} is "
+                f"{default:g}, as its cosines live elsewhere.",
+                remedy=f"Remove {variable}, or set what labels of {settings.embedder} support.",
+            )
 
 
 def _conversations(settings: Settings) -> Iterator[Finding]:

@@ -271,6 +271,15 @@ QUESTIONS_ASKED = b"encore:{questions}:asked"
 """There while a person waits for a new map."""
 
 
+NEAR_INDEX = b"encore:{near-index}:rebuilt:"
+"""By embedder: when the index of near questions was last rebuilt for it, and with what result. Kept as long as rows of
+other embedders are."""
+
+
+NEAR_INDEX_ASKED = b"encore:{near-index}:asked"
+"""There while a person waits for a rebuild."""
+
+
 JUDGE_BUDGET = b"encore:judge:"
 
 

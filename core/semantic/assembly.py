@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 
 import redis
 
-from ..errors import EmbedderError
 from ..models import IndexChoice
 from ..providers import Provider
 from ..stores.redis import reading
@@ -16,15 +15,17 @@ from .config import SemanticConfig
 from .embedding import (
     CheckedEmbedder,
     Embedder,
+    EmbedderIdentity,
     OnnxEmbedder,
     OpenAIEmbedder,
     SentenceTransformersEmbedder,
     UniversalSentenceEncoderEmbedder,
     WordLlamaEmbedder,
 )
-from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
+from .index import NumpyIndex, RebuiltSets, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
 from .lookup import SemanticLookup
 from .quality import Threshold
+from .rebuilding import Rows
 from .search import Judge, Observer
 
 logger = logging.getLogger("encore.semantic")
@@ -91,10 +92,24 @@ def lookup_in_memory(
     )
 
 
-def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedder:
-    """The configured embedder, with a deadline unless it is the local one that takes microseconds."""
+def stored_rows(
+    config: SemanticConfig, client: redis.Redis, embedder: EmbedderIdentity, clock: Callable[[], float]
+) -> Rows:
+    """The rows of an embedder in Redis, beside those of others: what a rebuild adds to. Raises StoreUnavailable."""
+    if _wants_vector_sets(config, client):
+        return RebuiltSets(client, embedder, clock=clock)
+    return VectorLog(client, embedder, clock=clock)
+
+
+def build_embedder(
+    config: SemanticConfig, provider: Provider, *, batch_seconds: float | None = None
+) -> CheckedEmbedder:
+    """The configured embedder, with a deadline unless it is the local one that takes microseconds.
+
+    With `batch_seconds`, for workers: a batch of texts may take so long. Raises EmbedderError.
+    """
     kind, _, model = config.embedder.partition(":")
-    deadline_seconds = config.embedder_deadline_seconds
+    deadline_seconds = batch_seconds or config.embedder_deadline_seconds
     embedder: Embedder
     if kind == "openai":
         embedder = OpenAIEmbedder(
@@ -104,16 +119,6 @@ def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedde
         embedder = _local(kind, model)
     takes_time = not isinstance(embedder, WordLlamaEmbedder)
     return CheckedEmbedder(embedder, deadline_seconds=deadline_seconds if takes_time else None)
-
-
-def embedder_digest(config: SemanticConfig, provider: Provider) -> str:
-    """The digest of the configured embedder's identity in hex, as evidence has it; empty where it cannot be built."""
-    try:
-        embedder = build_embedder(config, provider)
-    except EmbedderError:
-        return ""
-    embedder.close()
-    return embedder.identity.digest.hex()
 
 
 def build_local_embedder(config: SemanticConfig) -> CheckedEmbedder:

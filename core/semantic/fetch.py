@@ -80,7 +80,7 @@ def live_entries(query: Query, rows: Sequence[Candidate], forget: Callable[[byte
             header = found.entry.header
             if query.now < header.fresh_until and header.digest not in met:
                 met.add(header.digest)
-                yield Live(found.entry, _unpacked(row.key)[0], row.similarity)
+                yield Live(found.entry, bucket_and_digest(row.key)[0], row.similarity)
 
 
 def _examined(query: Query, key: bytes, value: bytes | None, record: InvalidationRecord) -> Examined | MissReason:
@@ -88,7 +88,7 @@ def _examined(query: Query, key: bytes, value: bytes | None, record: Invalidatio
     if value is None:
         return MissReason.ABSENT
     identity, max_age = query.identity, query.controls.max_age
-    bucket, digest = _unpacked(key)
+    bucket, digest = bucket_and_digest(key)
     found = examine(value, digest, identity, record, query.now, max_age, query.family)
     if isinstance(found, Examined) and (target := found.entry.header.target) is not None:
         slot = query.slot_of(identity.namespace, bucket)
@@ -100,14 +100,15 @@ def _read(query: Query, rows: Sequence[Candidate]) -> dict[bytes, tuple[bytes | 
     """The values at the rows' keys, with their bucket's record: one round trip a bucket."""
     by_bucket: dict[int, list[bytes]] = {}
     for row in rows:
-        by_bucket.setdefault(_unpacked(row.key)[0], []).append(row.key)
+        by_bucket.setdefault(bucket_and_digest(row.key)[0], []).append(row.key)
     found: dict[bytes, tuple[bytes | None, InvalidationRecord | None]] = {}
     for bucket, keys in by_bucket.items():
         slot = query.slot_of(query.identity.namespace, bucket)
-        values, record = query.store.read(slot, [_unpacked(key)[1] for key in keys])
+        values, record = query.store.read(slot, [bucket_and_digest(key)[1] for key in keys])
         found |= {key: (value, record) for key, value in zip(keys, values, strict=True)}
     return found
 
 
-def _unpacked(key: bytes) -> tuple[int, bytes]:
+def bucket_and_digest(key: bytes) -> tuple[int, bytes]:
+    """Where the entry of a row's key is: its bucket and its own key."""
     return int.from_bytes(key[:2], "big"), key[2:_KEY_BYTES]

@@ -1,12 +1,14 @@
-"""The result of a semantic lookup: the near entries examined, and the verdict on each. Pure."""
+"""The results of a semantic lookup, the near entries examined with the verdict on each, and of a rebuild. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from ..stores import Found
+from ..text import many
 
 RULED = ("yes", "no")
 """The words of a judge that are rulings on a pair, and so its labels. No other word says anything of a pair."""
@@ -106,3 +108,43 @@ class SemanticResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     nearest: float | None = None
     embedder: str = ""
+
+
+class RebuildProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a rebuild has come: of `total` rows of other embedders `done` were looked at.
+
+    `added` got a row of the embedder in use, `present` had one, `gone` lead to no entry that could be served,
+    `unreadable` have a question that the embedder cannot read; with `failed` it gave no vector, so that another run
+    may add them. `finished` is False when it was asked to end.
+    """
+
+    embedder: str
+    total: int
+    done: int = 0
+    added: int = 0
+    present: int = 0
+    gone: int = 0
+    unreadable: int = 0
+    failed: int = 0
+    finished: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it has done, in words."""
+        parts = [f"{self.done:,} of {many(self.total, 'row')} of other embedders looked at", f"{self.added:,} added"]
+        parts += [
+            f"{count:,} {what}"
+            for count, what in (
+                (self.present, "there already"),
+                (self.gone, "led to no answer"),
+                (self.unreadable, "cannot be read by this embedder"),
+                (self.failed, "left out as the embedder failed"),
+            )
+            if count
+        ]
+        return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The progress as plain JSON."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain

@@ -28,6 +28,7 @@ from core.settings import Settings
 from core.stores.redis.embedded import ServerBinary
 from tests.conftest import RedisServer
 from tests.metrics.outcomes import a_hit, a_miss
+from tests.semantic.test_rebuilding import stored_by_another
 
 ROOT = Path(__file__).parents[2]
 
@@ -607,6 +608,19 @@ def test_what_an_older_version_left_is_deleted_and_what_people_made_stays(termin
     assert len(terminal.data("entries")) > 0
     latest = filled.audit.records(limit=2)[-1]
     assert (latest.action, latest.actor, latest.details) == ("store.cleaned", "anna", {"keys": 2})
+
+
+def test_a_rebuild_of_the_index_is_asked_for_or_done_at_once(terminal, filled, monkeypatch):
+    assert "is not semantic" in terminal.run("rebuild", status=2)
+    monkeypatch.setenv("ENCORE_STRATEGY", "semantic")
+    assert "no rows of other embedders" in terminal.run("rebuild", "--look", status=3)
+    stored_by_another("What is a fee?", "What is a card?")
+    assert "2 rows of another embedder" in terminal.run("rebuild", "--look")
+    assert "A worker rebuilds it" in terminal.run("rebuild")
+    assert filled.near_index.take_up()
+    assert "2 of 2 rows of other embedders looked at, 2 added." in terminal.run("rebuild", "--now")
+    assert "from before it was rebuilt" in terminal.run("rebuild", "--look", status=3)
+    terminal.run("rebuild", "--look", "--now", status=2)
 
 
 def test_a_reason_is_kept_and_listed(terminal, filled):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import redis
+
 from core.access import Role, new_operation_key
 from core.doctor import Finding, checkup, diagnose
 from core.doctor.configuration import EffectiveSetting
-from core.operations.health import OF_NO_NAMESPACE, FindingOut, SettingOut
+from core.operations.health import OF_NO_NAMESPACE, FindingOut, NearIndexOut, RebuildOut, RebuiltOut, SettingOut
+from core.semantic import NearIndexState, RebuildProgress, Rebuilt
+from tests.cli.test_commands import Terminal
+from tests.semantic.test_rebuilding import stored_by_another
 
 
 def test_the_findings_and_settings_are_the_doctors(start):
@@ -39,3 +44,43 @@ def test_a_key_of_some_namespaces_is_told_of_the_installation_only(start, namesp
     assert {one["area"] for one in told["findings"]} <= OF_NO_NAMESPACE
     assert "theirs" not in str(told)
     api.services.switch.turn("theirs", False, actor="olga")
+
+
+def test_the_index_is_rebuilt_for_an_operator_of_all_namespaces_and_told_of_as_on_the_command_line(
+    start, namespace, api_redis_url, monkeypatch, tmp_path
+):
+    with redis.Redis.from_url(api_redis_url) as client:
+        client.flushall()
+    for name, value in (("REDIS_URL", api_redis_url), ("HOME", str(tmp_path)), ("STRATEGY", "semantic")):
+        monkeypatch.setenv(f"ENCORE_{name}", value)
+    stored_by_another("What is a fee?", "What is a card?", namespace=namespace)
+    keys = {
+        name: new_operation_key(name, role, only)
+        for name, role, only in (
+            ("ops", Role.OPERATOR, ()),
+            ("viewer", Role.VIEWER, ()),
+            ("team", Role.ADMIN, (namespace,)),
+        )
+    }
+    api = start(strategy="semantic", operation_keys=",".join(kept.line for _, kept in keys.values()))
+    ops, viewer, team = (api.by(key) for key, _ in keys.values())
+    team.refused(403, "GET", "/near-index")
+    for refused in (team, viewer):
+        refused.refused(403, "POST", "/near-index/rebuild")
+    terminal = Terminal()
+    told = viewer.get("/near-index")
+    assert told == terminal.data("rebuild", "--look")
+    assert (told["others"], told["wanting"], told["asked"], told["rebuilt"]) == (2, True, False, None)
+    assert ops.send("POST", "/near-index/rebuild").json() == {"asked": True}
+    assert viewer.get("/near-index")["asked"]
+    assert terminal.data("rebuild", "--now")["added"] == 2
+    told = viewer.get("/near-index")
+    assert told == terminal.data("rebuild", "--look", status=3)
+    assert (told["others"], told["wanting"], told["rebuilt"]["progress"]["added"]) == (2, False, 2)
+    actions = [record.action for record in api.services.audit.records(limit=2)]
+    assert actions == ["near_index.rebuilt", "near_index.rebuild_asked"]
+
+
+def test_what_is_told_of_the_index_has_a_field_for_each_of_core():
+    for told, known in ((NearIndexOut, NearIndexState), (RebuiltOut, Rebuilt), (RebuildOut, RebuildProgress)):
+        assert set(told.model_fields) == set(known.__struct_fields__)

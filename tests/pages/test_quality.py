@@ -23,6 +23,8 @@ from core.settings import Settings
 from pages.components.data import context
 from tests.fakes import a_body
 from tests.pages.conftest import OfferingProvider, everything_said
+from tests.semantic.test_rebuilding import stored_by_another
+from workers.queue import JobQueue
 
 NAMESPACE = "default"
 JUDGING = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
@@ -143,6 +145,56 @@ def test_a_mode_that_cannot_work_says_why(open_page, services):
     warnings = [warning.value for warning in open_page("quality").warning]
     assert any("ENCORE_STRATEGY" in warning for warning in warnings)
     assert any("ENCORE_JUDGE_MODEL" in warning for warning in warnings)
+
+
+# The index of near questions
+
+
+@pytest.fixture
+def of_another(semantic) -> Services:
+    """Services beside two questions that another embedder has stored."""
+    stored_by_another("What is a fee?", "What is a card?", namespace=NAMESPACE)
+    return semantic
+
+
+def test_rows_of_another_embedder_are_told_of_until_the_index_is_rebuilt(open_page, of_another):
+    at = open_page("quality")
+    assert not at.exception
+    assert "has 2 rows of another embedder" in everything_said(at)
+    at.button(key="rebuild-index").click().run()
+    assert "waits for a worker, and none is alive" in everything_said(at)
+    assert at.button(key="rebuild-index").disabled
+    queue = JobQueue(of_another.queue_redis, of_another.audit)
+    assert of_another.near_index.take_up()
+    queue.enqueue_rebuild()
+    said = everything_said(open_page("quality"))
+    assert "Rebuild of the index of near questions" in said
+    queue.stop("rebuild")
+    queue.delete("rebuild")
+    of_another.near_index.rebuild()
+    context.readings().renew()
+    said = everything_said(open_page("quality"))
+    assert "another embedder" not in said
+
+
+def test_a_rebuild_that_failed_says_why_and_can_be_run_again(open_page, of_another):
+    queue = JobQueue(of_another.queue_redis, of_another.audit)
+    queue.enqueue_rebuild()
+    of_another.queue_redis.hset("rq:job:rebuild", "status", "failed")
+    at = open_page("quality")
+    assert "failed" in everything_said(at)
+    assert at.button(key="retry-rebuild")
+    assert at.button(key="rebuild-index")
+
+
+def test_a_viewer_is_told_and_cannot_rebuild(open_page, of_another, viewer):
+    at = open_page("quality")
+    assert at.button(key="rebuild-index").disabled
+    assert "this needs the role operator" in everything_said(at)
+
+
+def test_without_rows_of_others_nothing_is_said_of_the_index(open_page, semantic):
+    assert "another embedder" not in everything_said(open_page("quality"))
 
 
 # Full

@@ -53,6 +53,7 @@ def a_schedule(installation, questions):
         services.evidence,
         services.pins,
         questions,
+        services.near_index,
         count_workers=lambda: 0,
         keep_sample=lambda: None,
         clean_idle=lambda: None,

@@ -61,6 +61,7 @@ def test_nothing_is_enqueued_while_nothing_waits(installation):
         services.evidence,
         services.pins,
         services.questions,
+        services.near_index,
         count_workers=lambda: 0,
         keep_sample=lambda: None,
         clean_idle=lambda: None,

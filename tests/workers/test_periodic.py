@@ -24,6 +24,7 @@ def a_schedule(installation, keep_sample: Callable[[], None], monotonic: Callabl
         services.evidence,
         services.pins,
         services.questions,
+        services.near_index,
         count_workers=lambda: 3,
         are_failing=lambda: True,
         keep_sample=keep_sample,

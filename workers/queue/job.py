@@ -24,7 +24,7 @@ from core.text import printable, without_text
 logger = logging.getLogger("encore.workers")
 
 TASKS_MODULE = "workers.tasks"
-KINDS = frozenset({"sweep", "replay", "prune", "refresh", "judge", "group"})
+KINDS = frozenset({"sweep", "replay", "prune", "refresh", "judge", "group", "rebuild"})
 """The allow-list: functions of `workers.tasks`."""
 
 REPORT_SECONDS = 0.5

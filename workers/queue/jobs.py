@@ -31,6 +31,7 @@ REPLAY_SECONDS = 3600
 REFRESH_SECONDS = 300
 JUDGE_SECONDS = 3600
 GROUP_SECONDS = 600
+REBUILD_SECONDS = 6 * 3600
 RESULT_SECONDS = 86_400
 
 
@@ -102,6 +103,10 @@ class JobQueue(QueueReader):
     def enqueue_grouping(self) -> JobView:
         """Queues the grouping of recorded questions. Not retried: a person asks again, or the next look does."""
         return self._enqueue("group", None, {}, timeout=GROUP_SECONDS, retry=None)
+
+    def enqueue_rebuild(self) -> JobView:
+        """Queues the rebuild of the index of near questions. Returns the live one if there is one."""
+        return self._enqueue("rebuild", None, {}, timeout=REBUILD_SECONDS, retry=RETRIES)
 
     def reconcile_grouping(self) -> JobView | None:
         """Queues a grouping that nobody asked for; None when the last one failed or was stopped only just now."""

@@ -7,15 +7,17 @@ from ...lazy import lazily
 if TYPE_CHECKING:
     from .blas import SingleThreadedBlas
     from .log import IndexFollower, VectorLog
-    from .numpy_index import Candidate, NumpyIndex, Partition, Row, SemanticIndex
+    from .numpy_index import Candidate, NumpyIndex, OtherRows, Partition, Row, SemanticIndex
     from .replication import SharedVectors
-    from .vector_sets import VectorSetIndex, has_vector_sets
+    from .vector_sets import RebuiltSets, VectorSetIndex, has_vector_sets
 
 __all__ = [
     "Candidate",
     "IndexFollower",
     "NumpyIndex",
+    "OtherRows",
     "Partition",
+    "RebuiltSets",
     "Row",
     "SemanticIndex",
     "SharedVectors",
@@ -29,7 +31,7 @@ __getattr__ = lazily(
     __name__,
     blas="SingleThreadedBlas",
     log="IndexFollower VectorLog",
-    numpy_index="Candidate NumpyIndex Partition Row SemanticIndex",
+    numpy_index="Candidate NumpyIndex OtherRows Partition Row SemanticIndex",
     replication="SharedVectors",
-    vector_sets="VectorSetIndex has_vector_sets",
+    vector_sets="RebuiltSets VectorSetIndex has_vector_sets",
 )

@@ -1,14 +1,16 @@
 """The rows of all processes in Redis, and their changes: what fills an in-process index and keeps it current.
 
-Per namespace: hashes of rows by embedder and hour of expiry, so that rows expire with their key and need no sweep; and
-a stream of what was added and removed. A writer appends to both in one pipeline. A reader asks for the changes since
-its last read, beside a lookup it makes anyway; it reads the hashes after a start, or when it was away too long.
+Per namespace: hashes of rows by embedder and hour of expiry, so that rows expire with their key and need no sweep; a
+list of these hashes, those of all embedders; and a stream of what was added and removed. A writer appends to all in one
+pipeline. A reader asks for the changes since its last read, beside a lookup it makes anyway; it reads the hashes after
+a start, or when it was away too long.
 
 Rows hold no answer. A row too many costs a miss after the checked fetch, a row too few costs a miss.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ import redis
 from ...keys import names
 from ...stores.redis import load_script
 from ..embedding import EmbedderIdentity
-from .numpy_index import Partition, Row, SemanticIndex
+from .numpy_index import OtherRows, Partition, Row, SemanticIndex
 
 Command: TypeAlias = tuple[bytes | int, ...]
 """A Redis command and its arguments, for any pipeline or connection."""
@@ -92,6 +94,9 @@ class Changes:
 class VectorLog:
     """The stored rows of one embedder. Raises redis.RedisError; unreadable rows are skipped and counted."""
 
+    AT_ONCE = 50
+    """Rows that a rebuild adds at once: the server works on them for about a millisecond."""
+
     def __init__(
         self,
         client: redis.Redis,
@@ -118,7 +123,7 @@ class VectorLog:
         now = self._clock()
         if row.expires_at <= now:
             return []
-        ends_at = (int(row.expires_at) // BUCKET_SECONDS + 1) * BUCKET_SECONDS
+        ends_at = _ends_at(row.expires_at)
         rows, spans = self._rows(partition.namespace, ends_at), self._spans(partition.namespace)
         stream = self._stream(partition.namespace)
         value = _encode_row(partition, row)
@@ -126,8 +131,8 @@ class VectorLog:
         return [
             (b"HSET", rows, row.key, value),
             (b"EXPIREAT", rows, ends_at),
-            # The index of spans has no expiry: it is a few hundred numbers, and dead ones leave with each addition.
-            (b"ZADD", spans, ends_at, str(ends_at).encode()),
+            # The list of spans has no expiry: it is a few hundred numbers, and dead ones leave with each addition.
+            (b"ZADD", spans, ends_at, self._span(ends_at)),
             (b"ZREMRANGEBYSCORE", spans, b"-inf", int(now)),
             (b"XADD", stream, b"MAXLEN", b"~", self._kept_events, b"*", b"e", event),
             (b"EXPIRE", stream, STREAM_SECONDS),
@@ -147,7 +152,7 @@ class VectorLog:
 
     def remove(self, partition: Partition, key: bytes, expires_at: float) -> bool:
         """Removes a row that leads nowhere and announces it; False when it is gone, or was stored anew meanwhile."""
-        ends_at = (int(expires_at) // BUCKET_SECONDS + 1) * BUCKET_SECONDS
+        ends_at = _ends_at(expires_at)
         header = _HEADER.pack(_VERSION, round(expires_at * 1000), 0)[:9]
         removal = _encode_event(_REMOVED, self._embedder, key, bytes([len(partition.scope)]) + partition.scope)
         return bool(
@@ -194,13 +199,9 @@ class VectorLog:
     def load(self, namespace: str, *, batch: int = 1_000) -> Iterator[dict[Partition, list[Row]]]:
         """All live rows, in batches; those that expire last come last."""
         now = self._clock()
-        ends: Any = self._client.zrangebyscore(self._spans(namespace), int(now), "+inf")
-        for end in ends:
-            cursor, done = 0, False
-            while not done:
-                reply: Any = self._client.hscan(self._rows(namespace, int(end)), cursor, count=batch)
-                cursor, found = reply
-                done = cursor == 0
+        spans: Any = self._client.zrangebyscore(self._spans(namespace), int(now), "+inf")
+        for span in filter(self._is_own, spans):
+            for found in self._scanned(namespace, span, batch):
                 rows: dict[Partition, list[Row]] = {}
                 for scope, row in self._decoded(found):
                     if row.expires_at > now:
@@ -209,9 +210,42 @@ class VectorLog:
 
     def clear(self, namespace: str) -> None:
         """Removes this embedder's rows of a namespace, without blocking the server. Indexes keep what they read."""
-        ends: Any = self._client.zrange(self._spans(namespace), 0, -1)
-        names = [self._rows(namespace, int(end)) for end in ends]
-        self._client.unlink(self._spans(namespace), *names)
+        spans: Any = self._client.zrange(self._spans(namespace), 0, -1)
+        own = list(filter(self._is_own, spans))
+        if own:
+            self._client.unlink(*(self._hash(namespace, span) for span in own))
+            self._client.zrem(self._spans(namespace), *own)
+
+    # Rebuilding
+
+    def others(self, namespaces: Sequence[str]) -> OtherRows:
+        """How many rows of other embedders these namespaces have. Two round trips."""
+        now = self._clock()
+        with self._client.pipeline(transaction=False) as pipeline:
+            for namespace in namespaces:
+                pipeline.zrangebyscore(self._spans(namespace), int(now), "+inf")
+            lists = pipeline.execute()
+        last = 0.0
+        with self._client.pipeline(transaction=False) as pipeline:
+            for namespace, spans in zip(namespaces, lists, strict=True):
+                for span in itertools.filterfalse(self._is_own, spans):
+                    pipeline.hlen(self._hash(namespace, span))
+                    last = max(last, float(span.rpartition(b":")[2]))
+            return OtherRows(rows=sum(pipeline.execute()), last=last)
+
+    def keys_of_others(self, namespace: str, *, batch: int) -> Iterator[list[bytes]]:
+        """The keys of all rows of other embedders, in batches of about `batch`. A key may come more than once."""
+        spans: Any = self._client.zrangebyscore(self._spans(namespace), int(self._clock()), "+inf")
+        for span in itertools.filterfalse(self._is_own, spans):
+            for found in self._scanned(namespace, span, batch):
+                yield list(found)
+
+    def has(self, rows: Sequence[tuple[Partition, bytes, float]]) -> list[bool]:
+        """Whether there is a row of this embedder, by partition, key and expiry. One round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for partition, key, expires_at in rows:
+                pipeline.hexists(self._rows(partition.namespace, _ends_at(expires_at)), key)
+            return [bool(there) for there in pipeline.execute()]
 
     # Names and forms
 
@@ -223,10 +257,28 @@ class VectorLog:
         return self._base(namespace) + b"news"
 
     def _spans(self, namespace: str) -> bytes:
-        return self._base(namespace) + b"spans:" + self._embedder.digest.hex().encode()
+        return self._base(namespace) + b"spans"
+
+    def _span(self, ends_at: int) -> bytes:
+        return self._embedder.digest.hex().encode() + b":%d" % ends_at
+
+    def _is_own(self, span: bytes) -> bool:
+        return span.startswith(self._embedder.digest.hex().encode())
+
+    def _hash(self, namespace: str, span: bytes) -> bytes:
+        return self._base(namespace) + b"rows:" + span
 
     def _rows(self, namespace: str, ends_at: int) -> bytes:
-        return self._base(namespace) + b"rows:" + self._embedder.digest.hex().encode() + b":%d" % ends_at
+        return self._hash(namespace, self._span(ends_at))
+
+    def _scanned(self, namespace: str, span: bytes, batch: int) -> Iterator[Mapping[bytes, bytes]]:
+        """The values of a span by key, some `batch` at once."""
+        cursor, done = 0, False
+        while not done:
+            reply: Any = self._client.hscan(self._hash(namespace, span), cursor, count=batch)
+            cursor, found = reply
+            done = cursor == 0
+            yield found
 
     def _is_behind(self, namespace: str, position: Position) -> bool:
         """Whether the stream was trimmed past a position."""
@@ -353,6 +405,11 @@ class IndexFollower:
             for partition, rows in batch.items():
                 self._index.add_many(partition, rows)
         self._positions[namespace] = position
+
+
+def _ends_at(expires_at: float) -> int:
+    """The end of the span that rows of this expiry are in."""
+    return (int(expires_at) // BUCKET_SECONDS + 1) * BUCKET_SECONDS
 
 
 def _encode_row(partition: Partition, row: Row) -> bytes:

@@ -64,6 +64,14 @@ class IndexCounts:
     evicted: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherRows:
+    """How many rows are of other embedders, and until when the last is kept (Unix seconds; 0: there is none)."""
+
+    rows: int
+    last: float
+
+
 class SemanticIndex(Protocol):
     """Rows by partition. Raises InvalidInput for a vector that is not finite, not of length 1 or not of the size."""
 

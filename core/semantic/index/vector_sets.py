@@ -7,16 +7,16 @@ millisecond of its one thread, in which nobody else is served.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import redis
 
-from ..embedding import Vector
+from ..embedding import EmbedderIdentity, Vector
 from .log import PREFIX
 from .matrix import ROUNDING
-from .numpy_index import Candidate, IndexCounts, Partition, Row, require_unit_vector
+from .numpy_index import Candidate, IndexCounts, OtherRows, Partition, Row, require_unit_vector
 
 _PURGED = 64
 """Expired rows that one addition takes with it."""
@@ -141,9 +141,73 @@ class VectorSetIndex:
         return self._base(namespace) + b"sets"
 
     def _names(self, partition: Partition) -> tuple[bytes, bytes]:
-        digest = blake2b(partition.scope + partition.embedder.digest, digest_size=16).hexdigest().encode()
-        name = self._base(partition.namespace) + b"set:" + digest
+        digest = blake2b(partition.scope, digest_size=16).hexdigest().encode()
+        name = self._sets_of(partition.namespace, partition.embedder) + digest
         return name, _expiries_of(name)
+
+    def _sets_of(self, namespace: str, embedder: EmbedderIdentity) -> bytes:
+        """What the names of an embedder's sets begin with."""
+        return self._base(namespace) + b"set:" + embedder.digest.hex().encode() + b":"
+
+
+class RebuiltSets(VectorSetIndex):
+    """The index of one embedder beside those of others: what a rebuild reads and adds. Raises redis.RedisError."""
+
+    AT_ONCE = 1
+    """Rows that a rebuild adds at once: the server works on each for about a millisecond."""
+
+    def __init__(
+        self, client: redis.Redis, embedder: EmbedderIdentity, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(client, clock=clock)
+        self._embedder = embedder
+
+    def others(self, namespaces: Sequence[str]) -> OtherRows:
+        """How many rows of other embedders these namespaces have. Two round trips."""
+        now = self._clock()
+        with self._client.pipeline(transaction=False) as pipeline:
+            for namespace in namespaces:
+                pipeline.zrangebyscore(self._partitions(namespace), now, "+inf", withscores=True)
+            lists = pipeline.execute()
+        last = 0.0
+        with self._client.pipeline(transaction=False) as pipeline:
+            for namespace, sets in zip(namespaces, lists, strict=True):
+                own = self._sets_of(namespace, self._embedder)
+                for name, expires_at in sets:
+                    if not name.startswith(own):
+                        pipeline.zcount(_expiries_of(name), now, "+inf")
+                        last = max(last, float(expires_at))
+            return OtherRows(rows=sum(pipeline.execute()), last=last)
+
+    def keys_of_others(self, namespace: str, *, batch: int) -> Iterator[list[bytes]]:
+        """The keys of all rows of other embedders, in batches of about `batch`. A key may come more than once."""
+        now = self._clock()
+        names: Any = self._client.zrangebyscore(self._partitions(namespace), now, "+inf")
+        own = self._sets_of(namespace, self._embedder)
+        for name in names:
+            if name.startswith(own):
+                continue
+            cursor, done = 0, False
+            while not done:
+                reply: Any = self._client.zscan(_expiries_of(name), cursor, count=batch)
+                cursor, found = reply
+                done = cursor == 0
+                yield [key for key, expires_at in found if expires_at > now]
+
+    def has(self, rows: Sequence[tuple[Partition, bytes, float]]) -> list[bool]:
+        """Whether there is a row that lives as long, by partition, key and expiry. One round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for partition, key, _ in rows:
+                pipeline.zscore(self._names(partition)[1], key)
+            scores = pipeline.execute()
+        return [
+            score is not None and score >= expires_at for score, (_, _, expires_at) in zip(scores, rows, strict=True)
+        ]
+
+    def append_many(self, rows: Sequence[tuple[Partition, Row]]) -> None:
+        """Adds or replaces rows, a round trip for each."""
+        for partition, row in rows:
+            self.add(partition, row.key, row.vector, row.expires_at)
 
 
 def _expiries_of(name: bytes) -> bytes:

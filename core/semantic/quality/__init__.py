@@ -3,7 +3,7 @@
 from .betting import labels_needed
 from .bound import BoundState, Point, Standing
 from .calibration import BUDGETS, CurvePoint, Proposal
-from .defaults import Cosines, default_cosines
+from .defaults import DEFAULTS, Cosines, default_cosines
 from .evidence import Evidence
 from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
@@ -14,6 +14,7 @@ from .thresholds import Published, ThresholdAction, Thresholds
 
 __all__ = [
     "BUDGETS",
+    "DEFAULTS",
     "BoundState",
     "Cosines",
     "CurvePoint",

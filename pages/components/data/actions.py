@@ -364,6 +364,11 @@ def group_questions() -> None:
     )
 
 
+def rebuild_near_index() -> None:
+    """Has a worker rebuild the index of near questions."""
+    perform("rebuild", lambda: context.services().near_index.ask(actor=context.trail()), lambda done: "Asked for.")
+
+
 def suspend() -> None:
     """Suspends all workers: they finish their jobs and take no new ones."""
     _manage(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from core.errors import EmbedderError
 from core.metrics import Hedging
+from core.semantic import NearIndexState
 from core.semantic.quality import EvidenceReport, Pair, Published, ReplayPoint, Threshold, WrongHit
 from core.semantic.questions import QuestionReport
 from pages.components.data import context
@@ -70,6 +72,18 @@ def hedging(window: str) -> Hedging:
 def questions(namespace: str | None, model: str | None, grouped_at: float | None) -> QuestionReport:
     """What people ask, in groups. `grouped_at` is when the latest grouping ended: it is read anew after each."""
     return context.services().questions.report(namespace=namespace, model=model)
+
+
+@shared(readings, max_age=5)
+def near_index(rebuilt_at: float | None) -> NearIndexState | None:
+    """What the index has of other embedders; None without an embedder, which is said elsewhere.
+
+    `rebuilt_at` is when the latest rebuild ended: it is read anew then.
+    """
+    try:
+        return context.services().near_index.state()
+    except EmbedderError:
+        return None
 
 
 @shared(readings)

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import streamlit as st
 
 from core.access import Action
+from core.semantic import RebuildProgress
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, number, sentence, share, size
 from pages.components.display.namespaces import named, told
@@ -35,6 +37,7 @@ KINDS = {
     "refresh": "Refresh of a stale answer",
     "judge": "Judging of served near matches",
     "group": "Grouping of questions",
+    "rebuild": "Rebuild of the index of near questions",
     "unknown": "Job of another program",
 }
 
@@ -142,5 +145,14 @@ def progress_in_words(kind: str, progress: Mapping[str, Any]) -> str:
         case "group":
             made = f", in {many(groups, 'group')}" if (groups := progress.get("groups")) else ""
             return f"{number(progress.get('done'))} of {many(progress.get('total') or 0, 'question')} read{made}"
+        case "rebuild":
+            return _rebuilt(progress)
         case _:
             return ""
+
+
+def _rebuilt(progress: Mapping[str, Any]) -> str:
+    try:
+        return msgspec.convert(progress, RebuildProgress).words
+    except msgspec.ValidationError:
+        return ""
