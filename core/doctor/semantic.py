@@ -10,7 +10,7 @@ from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
 from ..settings import Settings
-from ..text import printable
+from ..text import milliseconds, printable
 from .findings import Finding, Level
 from .probe import probe
 
@@ -36,7 +36,8 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
 
     probed = probe(embed)
     if probed.value is not None:
-        yield Finding(area="embedder", level=Level.OK, text=f"{name} embeds a question in {probed.value:.1f} ms.")
+        text = f"{name} embeds a question in {milliseconds(probed.value)}."
+        yield Finding(area="embedder", level=Level.OK, text=text)
         return
     problem = str(probed.failure) if isinstance(probed.failure, CacheError) else probed.problem
     yield Finding(
