@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from streamlit import column_config as column
 
 from core.keys import Part
-from core.metrics import RequestRecord
+from core.metrics import RequestRecord, reasons
 from core.namespaces import Naming
 from core.semantic import Neighbour
 from core.text import to_csv
@@ -99,7 +99,7 @@ def requests(listed: Iterable[tuple[RequestRecord, str | None]], naming: Naming)
                 "outcome": outcomes.look(record.kind, record.detail).words,
                 "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
                 "answer": one_line(answer, 300) if answer is not None else None,
-                "why": outcomes.briefly(record.kind, record.detail, record.reason, record.not_stored),
+                "why": reasons.briefly(record.kind, record.detail, record.reason, record.not_stored),
                 "latency_ms": record.latency_ms,
                 "time": local(record.at).replace(tzinfo=None),
                 "reason": one_line(record.reason, 60),
