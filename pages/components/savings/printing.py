@@ -33,5 +33,4 @@ _STYLE = """<style>
 
 def printable() -> None:
     """Lets the browser print the page as one sheet."""
-    # The only page with a style of its own: it takes no text but this constant.
     st.html(_STYLE)
