@@ -64,7 +64,7 @@ def test_the_sums_are_those_of_the_dashboard_of_metrics_and_of_the_file(open_pag
     at = open_page("savings", by="TTL class")
     assert not at.exception
     assert tile(at, "Saved, net") == "$1,244.33"
-    assert (tile(at, "Spent"), tile(at, "Judging and embedding")) == ("$2.50", "$0.25")
+    assert (tile(at, "Spent"), tile(at, "Own cost")) == ("$2.50", "$0.25")
     assert tile(at, "Since the beginning") == "$1,244.58"
     summary = services.metrics.summary(3600)
     assert cents(summary.net_saved_usd) == tile(at, "Saved, net")
@@ -113,9 +113,9 @@ def test_one_namespace_or_model_leaves_out_the_rest_and_what_belongs_to_all(open
     services.metrics.count("judge_cost_nano_usd", 10**9)
     services.metrics.flush()
     at = open_page("savings", model="m2")
-    assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "–")
+    assert (tile(at, "Saved, net"), tile(at, "Own cost")) == ("$2.00", "–")
     at = open_page("savings")
-    assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "$1.00")
+    assert (tile(at, "Saved, net"), tile(at, "Own cost")) == ("$2.00", "$1.00")
 
 
 def test_what_has_no_price_is_counted_and_named(open_page, services):

@@ -28,7 +28,7 @@ def by_month(
 ) -> go.Figure:
     """What each month saved, stacked by name, beside a line of what was spent; the present month is the last.
 
-    `named` says what namespaces are called, by their ids, and `coloured` which colours people gave them, by their names.
+    `named` says what namespaces are called, by their ids, and `coloured` which colours they were given, by their names.
     """
     saved: dict[str, dict[str, float]] = {}
     for month in months:
