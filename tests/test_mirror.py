@@ -55,6 +55,7 @@ ELSEWHERE = {
     "core/doctor/findings.py": "tests/doctor/test_diagnosis.py",
     "core/doctor/probe.py": "tests/doctor/test_provider.py",
     "core/configuration.py": "tests/test_bootstrap.py",
+    "pages/components/server/late_ticks.py": "tests/e2e/test_sessions.py",
     "core/entries/changing.py": "tests/entries/test_edits.py",
     "core/entries/expiry.py": "tests/entries/test_pins.py",
     "core/entries/imports.py": "tests/entries/test_edits.py",
