@@ -96,7 +96,7 @@ def _tiles(found: Savings, month: MonthSavings, chosen: Chosen) -> list[Tile]:
             label="Own cost",
             value=UNKNOWN if narrowed else cents(month.overhead_usd),
             below="known for all together only" if narrowed else sentence(purposes) or "nothing was judged or embedded",
-            explained="What the cache itself spent on judging and embedding: on the judge of near questions, on embeddings, and on calls of "
+            explained="What the cache itself spent: on the judge of near questions, on embeddings, and on calls of "
             "the provider that were dropped because the judge approved.",
         ),
         Tile(

@@ -26,8 +26,14 @@ FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
-STYLE = "<style>[data-testid=stButtonGroup] button[data-variant] { min-height: 2.5rem; }</style>"
-"""Choices in a row are as high as the fields beside them, so that the labels of both stand on one line."""
+STYLE = """<style>
+[data-testid=stButtonGroup] button[data-variant] { min-height: 2.5rem; }
+[data-testid=stButtonGroup] button[data-selected=true], [data-testid=stTab][aria-selected=true] {
+  color: light-dark(#005A8F, #7CC4F0) !important;
+}
+</style>"""
+"""Choices in a row are as high as the fields beside them, so that the labels of both stand on one line; what is chosen
+has the theme's colour for blue text, which can be read on both backgrounds."""
 HEADING = (2, 3)
 """Widths of the title and of the room beside it."""
 HEADING_PIXELS = 150
