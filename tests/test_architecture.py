@@ -372,7 +372,7 @@ def dangers(path: Path) -> list[str]:
     return found
 
 
-STYLES = "pages/components/savings/printing.py"
+STYLES = "pages/components/display/styles.py"
 """How a page is printed takes a style sheet, which is a constant."""
 
 

@@ -202,7 +202,7 @@ ELSEWHERE = {
     "pages/components/savings/charts.py": "tests/pages/test_savings.py",
     "pages/components/savings/controls.py": "tests/pages/test_savings.py",
     "pages/components/savings/names.py": "tests/pages/test_savings.py",
-    "pages/components/savings/printing.py": "tests/e2e/test_pictures.py",
+    "pages/components/display/styles.py": "tests/e2e/test_pictures.py",
     "pages/components/savings/sheet.py": "tests/pages/test_savings.py",
     "pages/components/savings/tables.py": "tests/pages/test_savings.py",
     "pages/components/schedules/card.py": "tests/pages/test_schedules.py",

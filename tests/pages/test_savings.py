@@ -154,7 +154,7 @@ def test_a_namespace_is_called_by_its_label_and_the_file_has_its_id_too(services
     count(services, now_hit(namespace="key-1", saved_cost_usd=1.0))
     found = services.metrics.savings(("namespace",))
     naming = Naming({"key-1": NamespaceLabel(label="Support *desk*")}, ["key-1"])
-    assert lines(found.months[-1], ("namespace",), naming)["Namespace"][0] == "`Support *desk*`"
+    assert lines(found.months[-1], ("namespace",), naming)["Namespace"][0] == r"Support \*desk\*"
     bar = by_month(found.months, "namespace", {"key-1": "Support"}, {"Support": "#CC79A7"}).data[0]
     assert (bar.name, bar.marker.color) == ("Support", "#CC79A7")
     [row] = csv.DictReader(io.StringIO(savings_csv(found, found.months, naming.shown)))

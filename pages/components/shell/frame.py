@@ -14,6 +14,7 @@ from core.monitoring import Severity
 from core.stores import Refusal, StoreInfo
 from pages.components.data import actions, context, queries
 from pages.components.data.readings import Reading
+from pages.components.display import styles
 from pages.components.display.figures import clock, duration, many, zone_words
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
@@ -26,14 +27,6 @@ FAVICON = str(ASSETS / "favicon.svg")
 LOGO = str(ASSETS / "logo.svg")
 
 STATE_SECONDS = 5
-STYLE = """<style>
-[data-testid=stButtonGroup] button[data-variant] { min-height: 2.5rem; }
-[data-testid=stButtonGroup] button[data-selected=true], [data-testid=stTab][aria-selected=true] {
-  color: light-dark(#005A8F, #7CC4F0) !important;
-}
-</style>"""
-"""Choices in a row are as high as the fields beside them, so that the labels of both stand on one line; what is chosen
-has the theme's colour for blue text, which can be read on both backgrounds."""
 HEADING = (2, 3)
 """Widths of the title and of the room beside it."""
 HEADING_PIXELS = 150
@@ -102,7 +95,7 @@ def frame(title: str, lead: str) -> bool:
     """Draws the frame. False when the settings cannot be used: there is nothing else to draw then."""
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
-    st.html(STYLE)
+    styles.choices()
     st.logo(LOGO, icon_image=FAVICON, size="large")
     if reasons := server_checks.found():
         st.error("The console refuses to run with this configuration.", icon=":material/gpp_bad:")
