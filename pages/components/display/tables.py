@@ -16,7 +16,7 @@ from core.namespaces import Naming
 from core.semantic import Neighbour
 from core.text import to_csv
 from pages.components.display import outcomes
-from pages.components.display.figures import UNKNOWN, duration, local, milliseconds, money, share, size
+from pages.components.display.figures import UNKNOWN, duration, local, milliseconds, money, share, size, zone
 from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 from workers.queue import WorkerView
@@ -191,4 +191,6 @@ def csv(table: pd.DataFrame) -> bytes:
 
 
 def _plain(cell: object) -> object:
-    return cell.isoformat(sep=" ", timespec="seconds") if isinstance(cell, datetime) else cell
+    if not isinstance(cell, datetime):
+        return cell
+    return cell.replace(tzinfo=zone()).isoformat(sep=" ", timespec="seconds")  # a file names no zone elsewhere
