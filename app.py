@@ -79,10 +79,11 @@ else:
     from starlette.middleware import Middleware
 
     from core.text import log_lines
-    from pages.components.server import server_checks
+    from pages.components.server import late_ticks, server_checks
     from pages.components.server.serving import AccessMiddleware
 
     log_lines(logging.WARNING)
+    late_ticks.leave_out()
     settings = server_checks.refuse_to_serve()
     app = st.App(
         __file__,

@@ -52,6 +52,7 @@ FEW, MANY = "few", "many"
 """Namespaces with entries."""
 AGED_SECONDS = 5.1
 """Until what pages read is read anew."""
+KEPT_SESSIONS = 130
 GONE_SECONDS = 125.0
 """Until Streamlit forgets a session that went."""
 TICK = os.sysconf("SC_CLK_TCK")
@@ -313,7 +314,10 @@ async def measure_search(url: str, entries: int) -> None:
 
 
 async def measure_memory(url: str, count: int, process: Process) -> None:
-    """Prints the memory before and after sessions that come and go; Streamlit keeps those that went for two minutes."""
+    """Prints the memory before and after sessions that come and go.
+
+    Streamlit keeps those that went for two minutes or until the next one goes, at most 128: as many come before.
+    """
     sessions = [Session(url), Session(url, "entries", f"namespace={MANY}"), Session(url, "requests", "")]
 
     async def come_and_go(number: int) -> None:
@@ -321,7 +325,7 @@ async def measure_memory(url: str, count: int, process: Process) -> None:
             await sessions[each % len(sessions)].opened("script_finished")
 
     sizes = []
-    for number in (count // 4, count):
+    for number in (KEPT_SESSIONS, count):
         await come_and_go(number)
         await asyncio.sleep(GONE_SECONDS)
         sizes.append(process.resident_megabytes())

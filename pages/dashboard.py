@@ -12,7 +12,7 @@ from pages.components.dashboard.panels import panels
 from pages.components.dashboard.zoom import zoom
 from pages.components.data import actions, context, queries, series
 from pages.components.data.view import View
-from pages.components.display.figures import clock, duration, sentence, zone_words
+from pages.components.display.figures import clock, duration, sentence
 from pages.components.display.placeholder import placeholder
 from pages.components.display.tiles import draw as draw_tiles
 from pages.components.shell.address import visit
@@ -65,7 +65,7 @@ def figures(view: View, compare: bool) -> None:
         empty(view)
         return
     stale = bool(reading.error)
-    said = f"{view.window.sentence}, updated {clock(reading.read_at)} ({zone_words()})"
+    said = f"{view.window.sentence}, updated {clock(reading.read_at)}"
     before = queries.previous(view) if compare else None
     counted = queries.entry_count(view.namespace, view.model)
     sampled = () if view.model else series.gauges(view)

@@ -8,8 +8,8 @@ import msgspec
 import pandas as pd
 import streamlit as st
 
-from core.entries import MAX_ANSWER, reasons
-from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord
+from core.entries import MAX_ANSWER
+from core.metrics import KEEP, MAX_PROMPT, MAX_TEXT, RequestFilter, RequestRecord, reasons
 from core.models import OutcomeKind
 from pages.components.data import changes, context, queries
 from pages.components.data.held import held, look_again
@@ -116,7 +116,7 @@ def linked_filters() -> tuple[dict[str, str], dict[str, float]]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Only:", width="content")
             for name, text in texts.items():
-                words = outcomes.reason_words(text) if name == "reason" else text
+                words = reasons.in_few_words(text) if name == "reason" else text
                 _removable(name, f"{TEXTS[name]}: {literal(words, 40)}")
             for name, value in numbers.items():
                 _removable(name, f"{NUMBERS[name]} {milliseconds(value) if name == 'slower' else clock(value)}")

@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.components.data import queries
 from pages.components.display.placeholder import placeholder
+from pages.components.display.styles import printable
 from pages.components.savings import sheet
 from pages.components.savings.controls import Chosen, choose
-from pages.components.savings.printing import printable
 from pages.components.shell.frame import frame, nothing_yet
 
 RENEW_SECONDS = 10

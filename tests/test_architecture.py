@@ -373,23 +373,23 @@ def dangers(path: Path) -> list[str]:
     return found
 
 
-STYLES = "pages/components/savings/printing.py"
-"""How a page is printed takes a style sheet, which is a constant."""
+STYLES = "pages/components/display/styles.py"
+"""What the theme has no options for takes style sheets, which are constants."""
 
 
 def test_nothing_runs_or_shows_as_html_what_somebody_else_wrote():
-    assert {name_of(path): found for path in SOURCES if (found := dangers(path))} == {STYLES: ["st.html"]}
-    [call] = [
+    assert {name_of(path): found for path in SOURCES if (found := dangers(path))} == {STYLES: ["st.html", "st.html"]}
+    calls = [
         node
         for node in nodes(ROOT / STYLES)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "html"
     ]
-    [constant] = [
-        node.value
+    constants = {
+        ast.unparse(node.targets[0])
         for node in nodes(ROOT / STYLES)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == ast.unparse(call.args[0])
-    ]
-    assert isinstance(constant, ast.Constant)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    assert {ast.unparse(argument) for call in calls for argument in call.args} <= constants
 
 
 @pytest.mark.parametrize(

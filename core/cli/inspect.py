@@ -14,7 +14,7 @@ from ..entries import EntryFilter, FoundEntry, NamespaceEntries, by_namespace, e
 from ..entries import tags as tagging
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
-from ..metrics import HitRateChange, RequestFilter, Scopes, Summary
+from ..metrics import HitRateChange, RequestFilter, Scopes, Summary, reasons
 from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
 from ..text import duration, many, milliseconds, money, points, share, size
 from . import formats as words
@@ -173,7 +173,10 @@ def get(
     shown = look_elsewhere(services.store, expected, buckets=services.settings.buckets).to_dict()
     if expected.kind is OutcomeKind.BYPASS:
         shown["reason"] = f"bypass: {expected.reason}"
-    shell.answer(shown, _pairs(shown))
+    in_words = {"reason": reasons.briefly(expected.kind, expected.detail, expected.reason)}
+    if own := expected.explanation.own:
+        in_words["own"] = reasons.why_own(own)
+    shell.answer(shown, _pairs(shown | in_words))
     return Exit.OK if expected.kind is OutcomeKind.HIT else Exit.NOTHING
 
 

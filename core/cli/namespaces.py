@@ -39,9 +39,7 @@ def listing(shell: Shell) -> int:
 @click.argument("namespace")
 @click.argument("text", metavar="LABEL")
 @click.option("--owner", default="", help="A team, a person or an address.")
-@click.option(
-    "--colour", type=click.Choice([colour.value for colour in Colour]), help="The colour of its dot on screens."
-)
+@click.option("--colour", type=click.Choice([colour.value for colour in Colour]), help="Its colour in charts.")
 def label(shell: Shell, namespace: str, text: str, owner: str, colour: str | None) -> int:
     """Give NAMESPACE a LABEL, an owner and a colour, in place of those it has. Needs the role admin."""
     given = shell.shared.labels.give(namespace, text, owner=owner, colour=colour, actor=shell.trail)

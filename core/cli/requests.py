@@ -8,7 +8,7 @@ import click
 
 from ..entries import plain_recipients, plain_request
 from ..entries import recipients as who_got
-from ..metrics import KEEP, RequestFilter, RequestRecord
+from ..metrics import KEEP, RequestFilter, RequestRecord, reasons
 from ..models import OutcomeKind
 from ..text import UNKNOWN, milliseconds
 from . import formats as words
@@ -70,9 +70,10 @@ def _table(found: Iterable[RequestRecord]) -> str:
             words.text(record.user or "", 40) or UNKNOWN,
             words.text(record.request_id or "", 40) or UNKNOWN,
             words.text(record.model, 30),
+            reasons.briefly(record.kind, record.detail, record.reason, record.not_stored),
             words.text(record.prompt or "", 80) or UNKNOWN,
         )
         for record in found
     ]
-    header = ("Time", "Outcome", "Waited", "Caller", "User", "Request id", "Model", "Prompt")
+    header = ("Time", "Outcome", "Waited", "Caller", "User", "Request id", "Model", "Why", "Prompt")
     return words.table(rows, header=header) if rows else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..bootstrap import Services
 from ..settings import ProviderChoice
-from ..text import masked
+from ..text import masked, milliseconds
 from .findings import Finding, Level
 from .probe import probe
 
@@ -40,7 +40,7 @@ def _provider_finding(services: Services) -> Finding:
     probed = probe(services.provider.models)
     if probed.value is not None:
         models = f"{len(probed.value)} {'model' if len(probed.value) == 1 else 'models'}"
-        text = f"{address} answers in {probed.milliseconds:.0f} ms and lists {models}."
+        text = f"{address} answers in {milliseconds(probed.milliseconds)} and lists {models}."
         return Finding(area="provider", level=Level.OK, text=text)
     failure = probed.failure
     if isinstance(failure, openai.AuthenticationError | openai.PermissionDeniedError):
@@ -51,7 +51,7 @@ def _provider_finding(services: Services) -> Finding:
             remedy="Correct OPENAI_API_KEY.",
         )
     if isinstance(failure, openai.NotFoundError):
-        text = f"{address} answers in {probed.milliseconds:.0f} ms; it does not list its models."
+        text = f"{address} answers in {milliseconds(probed.milliseconds)}; it does not list its models."
         return Finding(area="provider", level=Level.OK, text=text)
     return Finding(
         area="provider",

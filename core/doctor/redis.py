@@ -14,7 +14,7 @@ from ..errors import NotPermitted, StoreUnavailable
 from ..monitoring import HeaderBoard, NamedHeader, Why, enough_seconds
 from ..stores import Persistence, StoreInfo
 from ..stores.redis import OLDEST_VERSION, WRONG_SECONDS, embedded, has_older, losses, remedy, wrong_clocks
-from ..text import share
+from ..text import milliseconds, share
 from .findings import Finding, Level
 
 FULL_SHARE = 0.9
@@ -51,8 +51,8 @@ def cache_findings(services: Services) -> Iterator[Finding]:
         return
     info = services.store.info()
     settings = services.settings
-    milliseconds = info.round_trip_ms
-    after = "" if milliseconds is None else f" in {milliseconds:.1f} ms"
+    round_trip_ms = info.round_trip_ms
+    after = "" if round_trip_ms is None else f" in {milliseconds(round_trip_ms)}"
     yield Finding(
         area="redis",
         level=Level.OK,
@@ -60,7 +60,7 @@ def cache_findings(services: Services) -> Iterator[Finding]:
     )
     yield from _cluster_findings(info)
     yield from rights_findings(info.missing_rights, info.user)
-    yield from distance_findings(milliseconds, 1000 * settings.redis_timeout_seconds)
+    yield from distance_findings(round_trip_ms, 1000 * settings.redis_timeout_seconds)
     yield from info_findings(
         info,
         replicas=settings.invalidation_replicas,
@@ -148,8 +148,12 @@ def distance_findings(round_trip_ms: float | None, patience_ms: float) -> Iterat
     yield Finding(
         area="redis",
         level=Level.ERROR if is_too_far else Level.WARNING,
-        text=f"Redis takes {round_trip_ms:.0f} ms to answer, and requests wait {patience_ms:.0f} ms for it: "
-        + ("nothing is served from the cache or stored." if is_too_far else "in busy moments answers are not served."),
+        text=f"Redis takes {milliseconds(round_trip_ms)} to answer, and requests wait {milliseconds(patience_ms)} for "
+        + (
+            "it: nothing is served from the cache or stored."
+            if is_too_far
+            else "it: in busy moments answers are not served."
+        ),
         remedy=f"Run Encore near its Redis, or set ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(round_trip_ms):g}: a "
         "hit takes at least one round trip.",
     )

@@ -11,7 +11,7 @@ from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
 from ..semantic.quality import DEFAULTS, default_cosines
 from ..settings import Settings
-from ..text import printable
+from ..text import milliseconds, printable
 from .findings import Finding, Level
 from .probe import probe
 
@@ -37,7 +37,8 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
 
     probed = probe(embed)
     if probed.value is not None:
-        yield Finding(area="embedder", level=Level.OK, text=f"{name} embeds a question in {probed.value:.1f} ms.")
+        text = f"{name} embeds a question in {milliseconds(probed.value)}."
+        yield Finding(area="embedder", level=Level.OK, text=text)
         yield from _index(services)
         return
     problem = str(probed.failure) if isinstance(probed.failure, CacheError) else probed.problem

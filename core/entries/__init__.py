@@ -1,6 +1,6 @@
 """Entries one by one: list, read, pin, edit, move, explain."""
 
-from . import reasons, tags
+from . import tags
 from .corrections import LONGEST_ANSWER, Corrections, Version, versions_of
 from .edits import MOST_BYTES, Edits
 from .elsewhere import MOST_TOGETHER, Elsewhere, Together, invalidate_together, questions_at, same_question
@@ -35,5 +35,5 @@ __all__ = [
     "Together", "Verdict", "Verdicts", "Version", "by_namespace", "count_listed", "differences", "every_page", "expect",
     "explain", "export", "find_anywhere", "find_entry", "forget_response", "import_seeds", "invalidate_together",
     "look_elsewhere", "nearest_entries", "page_entries", "plain_recipients", "plain_request", "questions_at",
-    "read_seeds", "reasons", "received_answers", "recipients", "same_question", "stored_entry", "tags", "versions_of",
+    "read_seeds", "received_answers", "recipients", "same_question", "stored_entry", "tags", "versions_of",
 ]  # fmt: skip

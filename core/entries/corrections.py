@@ -16,17 +16,16 @@ from typing import Any
 
 import msgspec
 
-from ..access import Action, AuditTrail
+from ..access import Action
 from ..bans import Ban, Criteria, InvalidationRecord, Visibility, changes, visibility
-from ..cache import LLMCache
 from ..errors import CacheError, DecodeError, InvalidInput, NotFound
 from ..invalidation import checked_reason
 from ..keys import Slot, TextKind, kind_of, normalized_digest, readable_key, response_digest
 from ..metrics import CacheMetrics
 from ..models import CacheEntry, EntryHeader
-from ..stores import Clock, Correction, Store, codec
+from ..stores import Correction, codec
+from .changing import Changing
 from .expiry import place_of
-from .pins import Pins
 
 TRIES = 8
 LONGEST_ANSWER = 100_000
@@ -79,27 +78,8 @@ def with_version(entry: CacheEntry, *, at: float, actor: str, reason: str = "") 
     return _encode_versions(kept)
 
 
-class Corrections:
-    """Corrections by the actor of a trail. `clock` gives Unix seconds, the store's own unless given.
-
-    The audit record is written before the change: without a record there is no change. All methods raise
-    StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
-    """
-
-    def __init__(
-        self,
-        cache: LLMCache,
-        store: Store,
-        trail: AuditTrail,
-        *,
-        pins: Pins | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._cache = cache
-        self._store = store
-        self._trail = trail
-        self._pins = pins
-        self._clock = clock or store.clock
+class Corrections(Changing):
+    """Puts right answers in the place of wrong ones, and versions back. See Changing."""
 
     def correct(
         self,

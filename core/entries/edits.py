@@ -10,43 +10,22 @@ from typing import Any
 
 import msgspec
 
-from ..access import Action, AuditTrail
-from ..cache import LLMCache
+from ..access import Action
 from ..errors import CacheError, InvalidInput
 from ..keys import readable_key
 from ..metrics import CacheMetrics
 from ..models import LONGEST_SECONDS, Answer, CacheEntry, ChatRequest, Completion, Controls
-from ..stores import Clock, EntryStore
+from .changing import Changing
 from .expiry import keep_until, place_of, served_entry
 from .imports import Import, Imported
-from .pins import Pins
 from .transfer import Line, written
 
 MOST_BYTES = 20_000_000
 """The largest file that is imported as a whole."""
 
 
-class Edits:
-    """Edits by the actor of a trail. `clock` gives Unix seconds.
-
-    The audit record is written before the change: without a record there is no change. All methods raise
-    StoreUnavailable, WriteRefused, OutcomeUnknown and AccessDenied.
-    """
-
-    def __init__(
-        self,
-        cache: LLMCache,
-        store: EntryStore,
-        trail: AuditTrail,
-        *,
-        pins: Pins | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._cache = cache
-        self._store = store
-        self._trail = trail
-        self._pins = pins
-        self._clock = clock or store.clock
+class Edits(Changing):
+    """Writes, keeps and imports answers, and changes how long one stays fresh. See Changing."""
 
     def keep_for(self, namespace: str, key: str, seconds: float) -> CacheEntry:
         """Keeps an entry, and its normalized alias, fresh for `seconds` from now. Returns the changed entry.

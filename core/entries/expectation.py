@@ -12,10 +12,10 @@ import msgspec
 
 from ..cache import SWITCHED, BypassSwitch, LLMCache
 from ..keys import pack, readable_key
+from ..metrics import reasons
 from ..models import NO_CONTROLS, CacheEntry, CacheStrategy, ChatRequest, Completion, Controls, HitDetail, OutcomeKind
 from ..policy import kept_seconds, longest_seconds
 from ..stores import EntryIndex, MissReason, Reader, look_up
-from . import reasons
 from .elsewhere import EXPLAINED, Elsewhere, Question, same_question
 from .explanation import Explanation, explain
 

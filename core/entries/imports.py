@@ -13,10 +13,10 @@ from ..bans import may_store
 from ..cache import LLMCache
 from ..errors import CacheError, InvalidInput, OutcomeUnknown, StoreUnavailable
 from ..keys import parse_readable_key, user_digests
+from ..metrics import reasons
 from ..models import CacheEntry, ChatRequest, Completion, Controls, EntryHeader
 from ..stores import Clock, EntryStore, MissReason
 from ..text import without_text
-from .reasons import ANOTHER_REQUEST, INVALIDATED
 from .transfer import Line, LineReader
 
 MOST_REFUSALS = 10_000
@@ -123,9 +123,9 @@ class Import:
             now = self._clock()
             request, completion, controls = line.request(), line.reply(now), line.controls(self._namespace, now)
             if line.key is not None and not self._is_of(line, request):
-                return ANOTHER_REQUEST
+                return reasons.ANOTHER_REQUEST
             if line.created_at is not None and self._invalidated_since(line, request, controls, completion):
-                return INVALIDATED
+                return reasons.INVALIDATED
             result = self._cache.put(request, completion, controls)
         except InvalidInput as error:
             return str(error)

@@ -10,11 +10,10 @@ import msgspec
 from ..bans import Criteria
 from ..errors import DecodeError
 from ..keys import Slot, parse_readable_key
-from ..metrics import CacheMetrics, Recipients, RequestRecord
+from ..metrics import CacheMetrics, Recipients, RequestRecord, reasons
 from ..models import CacheEntry
 from ..stores import EntryIndex, codec
 from ..wire import readable
-from . import reasons
 from .listing import find_entry
 
 MAX_ANSWER = 2000

@@ -1,5 +1,6 @@
 """Metrics: every request counted once, summed over processes, kept as long as charts need them."""
 
+from . import reasons
 from .asked import MAX_ENDING, MAX_INSTRUCTIONS, Asked, Asking, question_of
 from .cache_metrics import LONGEST_SECONDS, CacheMetrics, steps_of
 from .change import ChangePart, HitRateChange
@@ -33,5 +34,5 @@ __all__ = [
     "Frequent", "GaugeBucket", "Gauges", "Hedging", "Histogram", "HitCounts", "HitRateChange", "Hits", "Kinds", "Line",
     "Month", "MonthSavings", "NamespaceScopes", "Recipients", "RequestFilter", "RequestRecord", "Sample", "Savings",
     "Scopes", "Sender", "Summary", "Telling", "Totals", "costs_of", "differ_in", "kept_month", "kept_months", "merged",
-    "month_of", "question_of", "savings_csv", "steps_of",
+    "month_of", "question_of", "reasons", "savings_csv", "steps_of",
 ]  # fmt: skip

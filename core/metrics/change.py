@@ -6,12 +6,13 @@ with the mean of the other in the two windows, so that nothing is left over and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from ..text import share
+from .reasons import in_few_words
 from .tally import CellName, Counts
 
 MIX = "mix"
@@ -122,8 +123,8 @@ class HitRateChange(msgspec.Struct, frozen=True, kw_only=True):
             found.append(ChangePart(change=change, before=before, now=now, **dict(zip(names, group, strict=True))))
         return tuple(sorted(found, key=_largest_first))
 
-    def why(self, part: ChangePart, reason: Callable[[str], str] = str) -> str:
-        """What was another in a part's group, in words; `reason` puts the reason of a miss into words."""
+    def why(self, part: ChangePart) -> str:
+        """What was another in a part's group, in words."""
         if part.is_mix:
             shares = (_share(part.before.count, self.before.count), _share(part.now.count, self.now.count))
             rate = part.now.hit_rate if part.now.count else part.before.hit_rate
@@ -133,7 +134,7 @@ class HitRateChange(msgspec.Struct, frozen=True, kw_only=True):
         shares = (part.before.missed(part.reason), part.now.missed(part.reason))
         if part.reason is None:
             return f"hit rate {share(part.before.hit_rate)} → {share(part.now.hit_rate)}"
-        return f"missed, {reason(part.reason) or 'no reason'}: {shares[0]} → {shares[1]} of its lookups"
+        return f"missed, {in_few_words(part.reason) or 'no reason'}: {shares[0]} → {shares[1]} of its lookups"
 
     def to_dict(self, *, most: int) -> dict[str, Any]:
         """Plain JSON: the two windows, and at most `most` parts by each name and by all names together."""

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 import msgspec
 
-from ..metrics import Summary
+from ..metrics import Summary, reasons
 from ..stores import Refusal
 from ..stores.redis import losses
-from ..text import share
+from ..text import milliseconds, share
 
 
 class Severity(StrEnum):
@@ -176,9 +176,9 @@ def _of_redis(health: Health, rules: AlertRules, firing: Container[str]) -> Iter
         yield Alert(
             name="distance",
             severity=Severity.CRITICAL,
-            sentence=f"Redis takes {distance:.0f} ms to answer and requests wait {rules.patience_ms:.0f} ms for it, so "
-            f"nothing is served from the cache. Set ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(distance):g}, or run "
-            "Encore near its Redis.",
+            sentence=f"Redis takes {milliseconds(distance)} to answer and requests wait "
+            f"{milliseconds(rules.patience_ms)} for it, so nothing is served from the cache. Set "
+            f"ENCORE_REDIS_TIMEOUT_SECONDS={enough_seconds(distance):g}, or run Encore near its Redis.",
         )
     if lost := losses(health.missing_rights):
         parts = ", ".join(loss.feature for loss in lost)
@@ -225,7 +225,8 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
         yield Alert(
             name="error-rate",
             severity=Severity.CRITICAL,
-            sentence=f"{share(errors)} of requests failed" + (f", most with {reason}." if reason else "."),
+            sentence=f"{share(errors)} of requests failed"
+            + (f", most often: {reasons.in_few_words(reason)}." if reason else "."),
         )
     if sentence := _of_judge(summary.events, "judge" in firing):
         yield Alert(name="judge", severity=Severity.WARNING, sentence=sentence)
@@ -240,7 +241,7 @@ def _of_figures(summary: Summary, rules: AlertRules, firing: Container[str]) -> 
             name="hit-rate",
             severity=Severity.WARNING,
             sentence=f"Only {share(hits)} of lookups found an answer, the target is {share(rules.min_hit_rate, 0)}"
-            + (f"; most misses: {reason}." if reason else "."),
+            + (f"; most misses: {reasons.in_few_words(reason)}." if reason else "."),
         )
 
 

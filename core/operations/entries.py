@@ -25,13 +25,13 @@ from ..entries import (
     count_listed,
     find_entry,
     page_entries,
-    reasons,
     stored_entry,
 )
 from ..entries import tags as tagging
 from ..errors import InvalidInput, StoreUnavailable
 from ..invalidation import LONGEST_REASON, plain_invalidation
 from ..keys import EVERYWHERE, Slot
+from ..metrics import reasons
 from ..wire import readable
 from .explain import REQUEST_BODY, AskedOf, inbound_of
 from .invalidations import NAMESPACE, NAMESPACE_OR_ALL, InvalidationOut

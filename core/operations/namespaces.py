@@ -74,7 +74,7 @@ class LabelIn(BaseModel):
 
     label: str = Field(max_length=LONGEST_LABEL, description="On one line, without ~ and ….")
     owner: str = Field("", max_length=LONGEST_OWNER, description="A team, a person or an address.")
-    colour: Annotated[Colour, Field(strict=False)] | None = Field(None, description="The colour of its dot on screens.")
+    colour: Annotated[Colour, Field(strict=False)] | None = Field(None, description="Its colour in charts.")
 
 
 _LABELS: Final[dict[str, Any]] = {

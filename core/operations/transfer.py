@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from ..concurrency import in_thread
-from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export, reasons
+from ..entries import EntryFilter, FoundEntry, Import, Imported, every_page, export
+from ..metrics import reasons
 from .entries import After, Before, InNamespace, OfModel, Tagged, edits_of, slots_of
 from .operators import EXPORT, IMPORT, JSON_LINES
 from .parts import By, Parts

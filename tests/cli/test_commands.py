@@ -155,7 +155,9 @@ def test_stats_say_the_largest_parts_of_a_change(terminal, services, namespace):
     services.metrics.flush()
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "15m")
     assert "The hit rate of the last 15 min is 40.0 %: -50.0 points against 90.0 % in the 15 min before." in shown
-    assert re.search(rf"-50.0 points +{namespace} +gpt-4o +missed, absent: 10.0 % → 60.0 % of its lookups", shown)
+    assert re.search(
+        rf"-50.0 points +{namespace} +gpt-4o +missed, nothing stored: 10.0 % → 60.0 % of its lookups", shown
+    )
 
 
 def test_savings_are_told_by_month_in_words_json_and_csv(terminal, filled, namespace):
@@ -208,7 +210,10 @@ def test_get_tells_whether_it_would_hit_and_why(terminal, filled):
 
 def test_get_tells_why_a_prompt_bypasses(terminal, services):
     told = terminal.data("get", "What is my balance?", "--model", "gpt-4o", status=3)
-    assert told["reason"].startswith("bypass: ")
+    assert told["reason"] == "bypass: no-user"
+    shown = terminal.run("get", "What is my balance?", "--model", "gpt-4o", status=3)
+    assert "personal, but names no user" in shown
+    assert "no-user" not in shown
 
 
 def test_get_tells_that_an_answer_is_invalidated(terminal, filled):
@@ -229,7 +234,9 @@ def test_requests_are_listed_and_searched(terminal, filled, namespace):
     assert len(terminal.data("requests", "--namespace", namespace)) == 3
     [found] = terminal.data("requests", "--namespace", namespace, "--find", "SKY", "--outcome", "miss")
     assert (found["prompt"], found["kind"]) == ("Why is the sky blue?", "miss")
-    assert "Why is the sky blue?" in terminal.run("requests", "--key", found["key"])
+    shown = terminal.run("requests", "--key", found["key"])
+    assert "nothing stored" in shown
+    assert "Why is the sky blue?" in shown
     assert terminal.data("requests", "--namespace", namespace, "--find", "nothing", status=3) == []
 
 

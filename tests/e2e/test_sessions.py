@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import websockets
 from redis import Redis
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.console import Session
 from core.bootstrap import bootstrap
@@ -84,3 +87,44 @@ def test_many_live_dashboards_ask_redis_hardly_more_than_one(console, server):
     assert together < MOST * alone
     assert sum(session.seen["exception"] for session in sessions) == 0
     assert "Traceback" not in console.log.read_text(), console.log.read_text()
+
+
+async def switched(address: str) -> tuple[str, set[str]]:
+    """Opens a page, then another one, then rings a timer of the first: the second, and which pages were drawn then."""
+    url = f"{address.replace('http', 'ws')}/_stcore/stream"
+    async with websockets.connect(url, subprotocols=["streamlit"], max_size=None) as socket:
+
+        async def drawn(page: str, fragment: str = "") -> list[ForwardMsg]:
+            asked = BackMsg()
+            asked.rerun_script.page_script_hash = page
+            asked.rerun_script.fragment_id = fragment
+            asked.rerun_script.is_auto_rerun = bool(fragment)
+            await socket.send(asked.SerializeToString())
+            messages = []
+            while not messages or messages[-1].WhichOneof("type") != "script_finished":
+                data = await socket.recv()
+                assert isinstance(data, bytes)
+                messages.append(ForwardMsg.FromString(data))
+            return messages
+
+        begun = await drawn("")
+        *_, navigation = [one.navigation for one in begun if one.WhichOneof("type") == "navigation"]
+        pages = {page.url_pathname: page.page_script_hash for page in navigation.app_pages}
+        first, second = pages["requests"], pages["schedules"]
+        await drawn(first)
+        there = await drawn(second)
+        ticking = [one.auto_rerun.fragment_id for one in there if one.WhichOneof("type") == "auto_rerun"]
+        late = BackMsg()
+        late.rerun_script.page_script_hash = first
+        late.rerun_script.fragment_id = ticking[0]
+        late.rerun_script.is_auto_rerun = True
+        await socket.send(late.SerializeToString())
+        after = await drawn(second, ticking[0])
+        while not any(one.WhichOneof("type") == "delta" for one in after):  # what ended was the late one
+            after += await drawn(second, ticking[0])
+        return second, {one.new_session.page_script_hash for one in after if one.WhichOneof("type") == "new_session"}
+
+
+def test_a_timer_of_the_page_before_draws_nothing_into_the_open_one(console):
+    second, drawn = asyncio.run(asyncio.wait_for(switched(console.address), 120))
+    assert drawn == {second}

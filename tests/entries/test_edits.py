@@ -12,10 +12,10 @@ from core.cache.config import CacheConfig
 from core.entries import imports
 from core.entries.edits import Edits
 from core.entries.listing import EntryFilter, every_page, find_entry
-from core.entries.reasons import ANOTHER_REQUEST, INVALIDATED
 from core.entries.transfer import Line, export
 from core.errors import InvalidInput, StoreUnavailable
 from core.keys.names import Slot
+from core.metrics.reasons import ANOTHER_REQUEST, INVALIDATED
 from core.models import Answer, ChatRequest, Completion, Controls, For
 from core.stores.memory import MemoryStore
 from core.stores.redis.store import RedisStore, patient_client

@@ -61,7 +61,7 @@ def test_a_group_that_misses_more_is_told_with_its_reason() -> None:
     assert found.change == pytest.approx(-0.25)
     [part] = found.parts
     assert (part.namespace, part.model, part.reason, part.change) == ("shop", "m", "expired", pytest.approx(-0.25))
-    assert found.why(part) == "missed, expired: 0 % → 50.0 % of its lookups"
+    assert found.why(part) == "missed, past its TTL: 0 % → 50.0 % of its lookups"
     [shop] = [part for part in found.by("namespace") if part.namespace == "shop"]
     assert found.why(shop) == "hit rate 90.0 % → 40.0 %"
     assert (shop.model, shop.reason) == (None, None)

@@ -108,14 +108,14 @@ def test_errors_are_told_with_their_most_frequent_reason() -> None:
     summary = a_summary(hits=80, errors=20, reasons={"error": {"APITimeoutError": 15, "RateLimitError": 5}})
     [alert] = alerts(summary, WELL)
     assert (alert.name, alert.severity) == ("error-rate", Severity.CRITICAL)
-    assert alert.sentence == "20.0 % of requests failed, most with APITimeoutError."
+    assert alert.sentence == "20.0 % of requests failed, most often: provider did not answer in time."
 
 
 def test_a_low_hit_rate_is_told_where_one_is_aimed_at() -> None:
     summary = a_summary(hits=10, misses=90, reasons={"miss": {"absent": 80, "expired": 10}})
     assert names(summary, WELL) == []
     [alert] = alerts(summary, WELL, AlertRules(min_hit_rate=0.3))
-    assert alert.sentence == "Only 10.0 % of lookups found an answer, the target is 30 %; most misses: absent."
+    assert alert.sentence == "Only 10.0 % of lookups found an answer, the target is 30 %; most misses: nothing stored."
 
 
 def test_few_requests_prove_nothing() -> None:

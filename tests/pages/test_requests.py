@@ -37,7 +37,7 @@ def test_the_latest_requests_are_listed_and_filtered(open_page, services, traffi
     assert outcomes_of(at) == ["bypass", "miss", "miss", "hit, normalized", "hit, exact", "miss"]
     assert list(at.dataframe[0].value["why"])[2:5] == [
         "nothing stored",
-        "only case or spaces differ",
+        "only typed otherwise",
         "the same request",
     ]
     at.pills(key="outcome").select("hit, normalized").run()

@@ -64,7 +64,7 @@ def test_the_sums_are_those_of_the_dashboard_of_metrics_and_of_the_file(open_pag
     at = open_page("savings", by="TTL class")
     assert not at.exception
     assert tile(at, "Saved, net") == "$1,244.33"
-    assert (tile(at, "Spent"), tile(at, "Judging and embedding")) == ("$2.50", "$0.25")
+    assert (tile(at, "Spent"), tile(at, "Own cost")) == ("$2.50", "$0.25")
     assert tile(at, "Since the beginning") == "$1,244.58"
     summary = services.metrics.summary(3600)
     assert cents(summary.net_saved_usd) == tile(at, "Saved, net")
@@ -79,7 +79,7 @@ def test_the_sums_are_those_of_the_dashboard_of_metrics_and_of_the_file(open_pag
     rows = list(csv.DictReader(io.StringIO(savings_csv(found, found.months))))
     net = sum(float(row["saved_usd"] or 0) - float(row["overhead_usd"] or 0) for row in rows)
     assert cents(net) == tile(at, "Saved, net")
-    bars = by_month(found.months, "model", {}).data[:-1]
+    bars = by_month(found.months, "model", {}, {}).data[:-1]
     assert cents(sum(sum(bar.y) for bar in bars)) == "$1,244.58"
     assert list(table(at)["Saved"].str.replace("\\", "")) == ["$1,234.57", "$10.01", "**$1,244.58**"]
     assert next(iter(table(at).columns)) == "TTL class"
@@ -113,9 +113,9 @@ def test_one_namespace_or_model_leaves_out_the_rest_and_what_belongs_to_all(open
     services.metrics.count("judge_cost_nano_usd", 10**9)
     services.metrics.flush()
     at = open_page("savings", model="m2")
-    assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "–")
+    assert (tile(at, "Saved, net"), tile(at, "Own cost")) == ("$2.00", "–")
     at = open_page("savings")
-    assert (tile(at, "Saved, net"), tile(at, "Judging and embedding")) == ("$2.00", "$1.00")
+    assert (tile(at, "Saved, net"), tile(at, "Own cost")) == ("$2.00", "$1.00")
 
 
 def test_what_has_no_price_is_counted_and_named(open_page, services):
@@ -147,15 +147,16 @@ def test_hostile_names_are_shown_as_they_are(open_page, services, by):
     assert all(cell.startswith("`") and cell.endswith("`") and len(cell) <= 204 for cell in cells)
     found = services.metrics.savings(("namespace",))
     assert not [row for row in csv.reader(io.StringIO(savings_csv(found, found.months))) if row[2].startswith("=")]
-    assert "<b>" not in by_month(found.months, "namespace", {}).to_json()
+    assert "<b>" not in by_month(found.months, "namespace", {}, {}).to_json()
 
 
 def test_a_namespace_is_called_by_its_label_and_the_file_has_its_id_too(services):
     count(services, now_hit(namespace="key-1", saved_cost_usd=1.0))
     found = services.metrics.savings(("namespace",))
     naming = Naming({"key-1": NamespaceLabel(label="Support *desk*")}, ["key-1"])
-    assert lines(found.months[-1], ("namespace",), naming)["Namespace"][0] == "`Support *desk*`"
-    assert by_month(found.months, "namespace", {"key-1": "Support"}).data[0].name == "Support"
+    assert lines(found.months[-1], ("namespace",), naming)["Namespace"][0] == r"Support \*desk\*"
+    bar = by_month(found.months, "namespace", {"key-1": "Support"}, {"Support": "#CC79A7"}).data[0]
+    assert (bar.name, bar.marker.color) == ("Support", "#CC79A7")
     [row] = csv.DictReader(io.StringIO(savings_csv(found, found.months, naming.shown)))
     assert (row["namespace"], row["namespace_label"]) == ("key-1", "Support *desk*")
 
@@ -163,7 +164,7 @@ def test_a_namespace_is_called_by_its_label_and_the_file_has_its_id_too(services
 def test_names_of_models_that_begin_alike_are_told_apart_in_the_legend(services):
     models = ("a-model-with-a-long-name-2026-08-06", "a-model-with-a-long-name-2026-05-13")
     count(services, *(now_hit(model=model, saved_cost_usd=1.0) for model in models))
-    names = [trace.name for trace in by_month(services.metrics.savings(("model",)).months, "model", {}).data]
+    names = [trace.name for trace in by_month(services.metrics.savings(("model",)).months, "model", {}, {}).data]
     assert len(set(names)) == 3
 
 
@@ -174,7 +175,7 @@ def test_many_lines_are_one_line_on_the_sheet_and_one_colour_in_the_chart(servic
     assert len(shown) == MOST_LINES + 2
     assert list(shown.iloc[-2]) == ["*15 more*", "15", "15", "\\$15.00", "27.3 %", "\\$0"]
     assert list(shown.iloc[-1])[3] == "**\\$55.00**"
-    names = [trace.name for trace in by_month([month], "model", {}).data]
+    names = [trace.name for trace in by_month([month], "model", {}, {}).data]
     assert len(names) == MOST_NAMES + 2
     assert names[-2:] == [f"{MOST_LINES + 15 - MOST_NAMES} more", "spent"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 import redis
 
@@ -36,7 +37,8 @@ class ThreadConnections:
     def _begin(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._all: list[Any] = []
+        # Weakly: with its thread a connection goes too. A console draws each page in a thread of its own.
+        self._all: WeakSet[Any] = WeakSet()
 
     def ask(self, command: bytes) -> Any:
         """The reply to a packed command. Raises redis.RedisError.
@@ -77,13 +79,13 @@ class ThreadConnections:
         """The calling thread's first connection."""
         connection = self._local.connection = self._class(**self._settings)
         with self._lock:
-            self._all.append(connection)
+            self._all.add(connection)
         return connection
 
     def close(self) -> None:
         """Closes every thread's connection."""
         with self._lock:
-            connections, self._all = self._all, []
+            connections, self._all = list(self._all), WeakSet()
         for connection in connections:
             connection.disconnect()
 

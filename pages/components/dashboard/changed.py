@@ -8,7 +8,6 @@ from core.metrics import SYSTEM_PROMPTS, ChangePart, HitRateChange, NamespaceSco
 from core.namespaces import Naming
 from pages.components.data import changes, queries
 from pages.components.data.view import View
-from pages.components.display import outcomes
 from pages.components.display.figures import UNKNOWN, clock, duration, many, points, share
 from pages.components.display.links import REQUESTS
 from pages.components.display.namespaces import named
@@ -65,7 +64,7 @@ def _row(words: str, parameters: dict[str, str]) -> None:
 
 
 def _words(part: ChangePart, change: HitRateChange, naming: Naming) -> str:
-    why = plain(change.why(part, outcomes.reason_words))
+    why = plain(change.why(part))
     return f"{_coloured(part.change)} {named(part.namespace or '', naming)} · {literal(part.model or '')}: {why}"
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 from streamlit import column_config as column
 
-from core.entries import reasons
-from core.metrics import ChangePart, Frequent, Kinds, Scopes, Summary
+from core.metrics import ChangePart, Frequent, Kinds, Scopes, Summary, reasons
 from core.models import OutcomeKind
 from core.namespaces import Naming
 from pages.components.display import outcomes

@@ -7,13 +7,13 @@ from itertools import accumulate
 
 import streamlit as st
 
-from core.metrics import Bucket, GaugeBucket, Histogram, Summary
+from core.metrics import Bucket, GaugeBucket, Histogram, Summary, reasons
 from core.models import HitDetail, OutcomeKind
 from core.stores import StoreInfo
 from pages.components.display import figures
 from pages.components.display.figures import duration, many, milliseconds, money, number, sentence, share, size
 from pages.components.display.links import Link
-from pages.components.display.text import literal
+from pages.components.display.text import plain
 from pages.components.display.tiles import Tile
 from pages.components.shell.address import carried
 
@@ -214,7 +214,7 @@ def _request_parts(now: Summary) -> str:
 
 
 def _error_parts(now: Summary) -> str:
-    reasons = now.reasons.get(OutcomeKind.ERROR, {})
-    return " · ".join(f"{literal(name, 30)} {count}" for name, count in list(reasons.items())[:2]) or (
+    found = now.reasons.get(OutcomeKind.ERROR, {})
+    return " · ".join(f"{plain(reasons.in_few_words(name))}: {count:,}" for name, count in list(found.items())[:2]) or (
         "every request was answered"
     )

@@ -60,6 +60,7 @@ MOST_REQUESTS = 500
 MOST_JOBS = 200
 MOST_INVALIDATIONS = 200
 MOST_ACTIVE_SHOWN = 10
+MOST_TRIED = 20
 DAY_SECONDS = 86_400
 
 
@@ -264,15 +265,23 @@ def namespaces() -> list[str]:
 
 
 def namespace_in_use() -> str:
-    """The namespace to begin with: the configured one, unless all requests of the last month were in others."""
-    configured, busiest = context.services().settings.namespace, namespaces_of_month().value or []
-    return busiest[0] if busiest and configured not in busiest else configured
+    """The namespace to begin with, where nobody chose one and the page has no view of all of them.
+
+    The configured one while it has requests of the last month and entries, else the busiest one that has entries.
+    """
+    return useful_namespace().value or context.services().settings.namespace
 
 
 @shared(readings, max_age=30)
-def namespaces_of_month() -> list[str]:
-    """Namespaces that had a request in the last thirty days, the busiest first."""
-    return list(context.services().metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+def useful_namespace() -> str:
+    """What `namespace_in_use` says; without requests the one with most entries, without those the busiest."""
+    built = context.services()
+    configured, busiest = built.settings.namespace, list(built.metrics.breakdown(30 * DAY_SECONDS, "namespace"))
+    first = [configured, *busiest] if configured in busiest or not busiest else [*busiest, configured]
+    if found := next((name for name in first[:MOST_TRIED] if built.health.count_entries(name)), None):
+        return found
+    others = {name: built.health.count_entries(name) for name in built.store.namespaces()[:MOST_TRIED]}
+    return max(others, key=others.__getitem__) if any(others.values()) else first[0]
 
 
 @shared(readings, max_age=5)

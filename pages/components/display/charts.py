@@ -99,11 +99,17 @@ def add_line(
     hover: str,
     fill: str | None = None,
 ) -> None:
+    around = [None, *values, None]
+    # A value between two gaps has no line: in quiet hours most are such.
+    alone = [
+        value is not None and around[place] is None and around[place + 2] is None for place, value in enumerate(values)
+    ]
     figure.add_scatter(
         x=times,
         y=values,
         name=name,
-        mode="lines+markers" if sum(value is not None for value in values) < 3 else "lines",
+        mode="lines+markers" if any(alone) else "lines",
+        marker={"size": [6 if one else 0 for one in alone]} if any(alone) else None,
         line={"color": look.hexadecimal, "dash": look.dash, "width": 2},
         fill=fill,
         connectgaps=False,

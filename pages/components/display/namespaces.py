@@ -25,7 +25,8 @@ HEXADECIMAL: dict[Colour, str] = {
     Colour.VIOLET: "#CC79A7",
     Colour.GRAY: "#8A929C",
 }
-"""The colours in charts: those that the theme has by these names, which all eyes can tell apart."""
+"""The colours of namespaces, which charts alone show: those that the theme has by these names, which all eyes can tell
+apart. Tables and controls have no room for a colour, so that text has none anywhere."""
 
 
 def shown(namespace: str, naming: Naming) -> str:
@@ -34,16 +35,14 @@ def shown(namespace: str, naming: Naming) -> str:
 
 
 def named(namespace: str, naming: Naming) -> str:
-    """The name as Markdown, for the middle of a sentence, with a dot of its colour before it."""
+    """The name as Markdown, for the middle of a sentence."""
     if namespace == EVERYWHERE:
         return ALL_NAMESPACES
-    given = naming.label(namespace)
-    if given is None:
+    if naming.label(namespace) is None:
         return literal(naming.shown(namespace), LONGEST)
-    dot = f":{given.colour.value}[●] " if given.colour is not None else ""
     name = shown(namespace, naming)
     # An e-mail address would become a link, whatever is escaped.
-    return dot + (literal(name, LONGEST) if "@" in name else plain(name))
+    return literal(name, LONGEST) if "@" in name else plain(name)
 
 
 def told(namespace: str, naming: Naming) -> str:

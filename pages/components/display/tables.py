@@ -11,12 +11,12 @@ from pandas.io.formats.style import Styler
 from streamlit import column_config as column
 
 from core.keys import Part
-from core.metrics import RequestRecord
+from core.metrics import RequestRecord, reasons
 from core.namespaces import Naming
 from core.semantic import Neighbour
 from core.text import to_csv
 from pages.components.display import outcomes
-from pages.components.display.figures import UNKNOWN, duration, local, milliseconds, money, share, size
+from pages.components.display.figures import UNKNOWN, duration, local, milliseconds, money, share, size, zone
 from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 from workers.queue import WorkerView
@@ -99,7 +99,7 @@ def requests(listed: Iterable[tuple[RequestRecord, str | None]], naming: Naming)
                 "outcome": outcomes.look(record.kind, record.detail).words,
                 "prompt": one_line(record.prompt, 300) if record.prompt is not None else "–",
                 "answer": one_line(answer, 300) if answer is not None else None,
-                "why": outcomes.briefly(record.kind, record.detail, record.reason, record.not_stored),
+                "why": reasons.briefly(record.kind, record.detail, record.reason, record.not_stored),
                 "latency_ms": record.latency_ms,
                 "time": local(record.at).replace(tzinfo=None),
                 "reason": one_line(record.reason, 60),
@@ -191,4 +191,6 @@ def csv(table: pd.DataFrame) -> bytes:
 
 
 def _plain(cell: object) -> object:
-    return cell.isoformat(sep=" ", timespec="seconds") if isinstance(cell, datetime) else cell
+    if not isinstance(cell, datetime):
+        return cell
+    return cell.replace(tzinfo=zone()).isoformat(sep=" ", timespec="seconds")  # a file names no zone elsewhere

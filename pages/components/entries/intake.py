@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.entries import MOST_BYTES, MOST_REFUSALS, Imported, reasons
+from core.entries import MOST_BYTES, MOST_REFUSALS, Imported
 from core.errors import InvalidInput
+from core.metrics import reasons
 from core.models import Answer, ChatRequest, Controls, ttl
 from pages.components.data import actions, context, queries
 from pages.components.data.context import edits

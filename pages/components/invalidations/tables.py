@@ -30,14 +30,14 @@ PREVIEW_COLUMNS: dict[str, Any] = {
 
 INVALIDATION_COLUMNS: dict[str, Any] = {
     "time": column.DatetimeColumn("Applied", format="D MMM, HH:mm:ss", width=115),
-    "what": column.TextColumn("What", width=225),
-    "reason": column.TextColumn("Reason", width=185),
+    "what": column.TextColumn("What", width=190),
+    "reason": column.TextColumn("Reason", width=130),
     "state": column.TextColumn("State", width=150),
     "actor": column.TextColumn("By", width=110),
     "previewed": column.NumberColumn("Previewed", width=80),
     "deleted": column.NumberColumn("Deleted", width=70),
     "freed_bytes": column.NumberColumn("Freed", width=90),
-    "namespace_label": column.TextColumn("Namespace", width=150),
+    "namespace_label": column.TextColumn("Namespace", width=110),
     "namespace": column.TextColumn("Namespace id", width=150),
     "problem": column.TextColumn("Problem", width="small"),
     "key": column.TextColumn("Key", width="small"),

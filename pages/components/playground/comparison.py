@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.access import Action
-from core.entries import reasons
+from core.metrics import reasons
 from core.models import Answer, Completion
 from pages.components.data import actions, context
 from pages.components.data.context import edits

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.entries import Explanation, Nearest, differences, explain, nearest_entries, reasons
+from core.entries import Explanation, Nearest, differences, explain, nearest_entries
 from core.errors import CacheError
+from core.metrics import reasons
 from core.models import Answer, OutcomeKind
 from pages.components.data import context, queries
 from pages.components.display import charts, outcomes, tables

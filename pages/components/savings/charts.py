@@ -23,10 +23,12 @@ NARROWEST = 6
 """Bars are as wide as if there were so many months at least."""
 
 
-def by_month(months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, str]) -> go.Figure:
+def by_month(
+    months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, str], coloured: Mapping[str, str]
+) -> go.Figure:
     """What each month saved, stacked by name, beside a line of what was spent; the present month is the last.
 
-    `named` says what namespaces are called, by their ids.
+    `named` says what namespaces are called, by their ids, and `coloured` which colours they were given, by their names.
     """
     saved: dict[str, dict[str, float]] = {}
     for month in months:
@@ -34,7 +36,8 @@ def by_month(months: Sequence[MonthSavings], by: Dimension, named: Mapping[str, 
             of_name = saved.setdefault(name_of(line, by, lambda one: named.get(one, one)), {})
             of_name[month.month] = of_name.get(month.month, 0.0) + (line.saved_usd or 0.0)
     names = sorted((name for name in saved if any(saved[name].values())), key=lambda name: -sum(saved[name].values()))
-    bars = [(escape(_short(name)), saved[name], colour) for name, colour in zip(names, COLOURS, strict=False)]
+    free = (colour for colour in COLOURS if colour not in coloured.values())
+    bars = [(escape(_short(name)), saved[name], coloured.get(name) or next(free, REST)) for name in names[:MOST_NAMES]]
     if rest := names[MOST_NAMES:]:
         sums = {month.month: sum(saved[name].get(month.month, 0.0) for name in rest) for month in months}
         bars.append((f"{len(rest)} more", sums, REST))

@@ -13,6 +13,7 @@ from pages.components.data.readings import Reading
 from pages.components.display import charts
 from pages.components.display.chart_cache import drawings
 from pages.components.display.figures import UNKNOWN, cents, local, many, number, sentence
+from pages.components.display.namespaces import hexadecimal
 from pages.components.display.text import literal
 from pages.components.display.tiles import Tile
 from pages.components.display.tiles import draw as draw_tiles
@@ -43,7 +44,9 @@ def draw(found: Savings, naming: Naming, chosen: Chosen, reading: Reading[Any]) 
                 st.markdown(f"**Saved each month, by {BY[chosen.by[0]]}**")
                 every = {line.namespace for one in found.months for line in one.lines if line.namespace}
                 named = {one: naming.shown(one) for one in sorted(every)}
-                drawing = drawings().get(by_month, list(found.months), chosen.by[0], named, stale=stale)
+                looks = {named[one]: hexadecimal(one, naming) for one in named} if chosen.by[0] == "namespace" else {}
+                coloured = {name: colour for name, colour in looks.items() if colour}
+                drawing = drawings().get(by_month, list(found.months), chosen.by[0], named, coloured, stale=stale)
                 st.plotly_chart(
                     drawing, key="chart-savings", config=charts.CONFIG, alt="Saved and spent each month, in US dollars"
                 )
@@ -90,7 +93,7 @@ def _tiles(found: Savings, month: MonthSavings, chosen: Chosen) -> list[Tile]:
             "what it cost when it was generated.",
         ),
         Tile(
-            label="Judging and embedding",
+            label="Own cost",
             value=UNKNOWN if narrowed else cents(month.overhead_usd),
             below="known for all together only" if narrowed else sentence(purposes) or "nothing was judged or embedded",
             explained="What the cache itself spent: on the judge of near questions, on embeddings, and on calls of "

@@ -9,8 +9,9 @@ import pandas as pd
 from core.metrics import Dimension, Line, MonthSavings
 from core.namespaces import Naming
 from pages.components.display.figures import cents, sentence, share
+from pages.components.display.namespaces import named
 from pages.components.display.text import literal
-from pages.components.savings.names import LONGEST, heading, name_of
+from pages.components.savings.names import heading, name_of
 
 MOST_LINES = 40
 """Lines on the sheet; the file has all."""
@@ -29,7 +30,9 @@ def lines(month: MonthSavings, by: Sequence[Dimension], naming: Naming) -> pd.Da
 
 
 def _name(line: Line, by: Dimension, naming: Naming) -> str:
-    return literal(name_of(line, by, naming.shown), LONGEST if by == "namespace" else 60)
+    if by == "namespace" and line.namespace:
+        return named(line.namespace, naming)
+    return literal(name_of(line, by, naming.shown), 60)
 
 
 def _row(names: Sequence[str], of: Line | MonthSavings, month: MonthSavings) -> list[str]:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.metrics import LONGEST_SECONDS
 from pages.components.data.view import SHORTEST_SECONDS, Range, between, this_month, this_week, window_of
-from pages.components.display.figures import local, zone, zone_words
+from pages.components.display.figures import local, zone
 from pages.components.shell.address import put
 
 RANGE = "range"
@@ -37,7 +37,7 @@ def choose_custom(window: Range, name: str) -> None:
             st.form_submit_button("Show this range", type="primary", on_click=_apply, width="stretch")
         if problem := st.session_state.pop(_PROBLEM, None):
             st.error(problem, icon=":material/block:")
-        st.caption(f"Times are in {zone_words()}. Or drag over a chart of the dashboard.")
+        st.caption("You can also drag across a chart of the dashboard.")
     if is_custom:
         st.button(
             "Back to live",

@@ -14,7 +14,8 @@ from core.monitoring import Severity
 from core.stores import Refusal, StoreInfo
 from pages.components.data import actions, context, queries
 from pages.components.data.readings import Reading
-from pages.components.display.figures import clock, duration, many
+from pages.components.display import styles
+from pages.components.display.figures import clock, duration, many, zone_words
 from pages.components.display.placeholder import placeholder
 from pages.components.display.text import literal, plain
 from pages.components.server import server_checks
@@ -94,6 +95,7 @@ def frame(title: str, lead: str) -> bool:
     """Draws the frame. False when the settings cannot be used: there is nothing else to draw then."""
     _enter_by_app(title)
     st.set_page_config(page_title=f"{title} · Encore", page_icon=FAVICON, layout="wide")
+    styles.choices()
     st.logo(LOGO, icon_image=FAVICON, size="large")
     if reasons := server_checks.found():
         st.error("The console refuses to run with this configuration.", icon=":material/gpp_bad:")
@@ -105,9 +107,9 @@ def frame(title: str, lead: str) -> bool:
         return False
     # What is told beside the title comes and goes without moving what is below.
     heading, beside = st.columns(HEADING, gap="medium")
-    with heading, st.container(height=HEADING_PIXELS, border=False):
+    with heading, st.container(height=HEADING_PIXELS, border=False, gap="xxsmall"):
         st.title(title, anchor=False)
-        st.caption(lead)
+        st.caption(f"{lead} Times are in {zone_words()}.")
     if problems := context.settings_problems():
         st.error("The console cannot start: its settings cannot be used.", icon=":material/error:")
         st.code(problems, language=None, wrap_lines=True)

@@ -76,7 +76,7 @@ def test_readings_are_asked_through_their_functions_only(path):
             assert ast.unparse(node.value).rpartition(".")[2] not in ("readings()", "queue_readings()"), node.lineno
 
 
-def test_a_page_begins_with_the_configured_namespace_unless_all_requests_were_in_others(services, ask):
+def test_a_page_begins_with_the_configured_namespace_unless_all_requests_or_entries_are_in_others(services, ask):
     assert queries.namespace_in_use() == "default"
     for namespace, count in (("shop", 1), ("desk", 2)):
         for number in range(count):
@@ -88,3 +88,15 @@ def test_a_page_begins_with_the_configured_namespace_unless_all_requests_were_in
     services.metrics.flush()
     context.readings().renew()
     assert queries.namespace_in_use() == "default"
+    services.invalidation.invalidate(Criteria(namespace="default", all=True), actor="olga", hold_seconds=0)
+    services.invalidation.sweep("default", rest=0)
+    context.readings().renew()
+    assert queries.namespace_in_use() == "desk", "there is nothing in the configured one"
+
+
+def test_without_counted_requests_a_page_begins_with_the_namespace_with_most_entries(services, ask):
+    for namespace, count in (("shop", 2), ("attic", 1)):
+        for number in range(count):
+            ask(f"What is number {number}?", namespace=namespace)
+    # Requests are counted when they are flushed, which has not happened.
+    assert queries.namespace_in_use() == "shop"

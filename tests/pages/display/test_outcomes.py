@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.metrics import reasons
 from core.models import HitDetail, OutcomeKind
 from core.policy import cacheability as policy
 from core.semantic.guards.checks import Guard
@@ -30,7 +31,7 @@ ERRORS = ("cancelled", "remembered-error", "ProviderUnavailable", "APITimeoutErr
     ],
 )
 def test_every_reason_has_a_few_words_and_a_sentence(kind, reason):
-    words = outcomes.briefly(kind, None, reason)
+    words = reasons.briefly(kind, None, reason)
     assert words not in ("", reason)
     assert len(words) <= 45
     assert outcomes.why(kind, None, reason) not in ("", "No answer came.")
@@ -38,13 +39,13 @@ def test_every_reason_has_a_few_words_and_a_sentence(kind, reason):
 
 @pytest.mark.parametrize("detail", HitDetail)
 def test_every_hit_says_what_it_was_found_by(detail):
-    assert outcomes.briefly(OutcomeKind.HIT, detail, "")
+    assert reasons.briefly(OutcomeKind.HIT, detail, "")
 
 
 def test_a_reason_that_is_news_is_shown_as_it_is_called():
-    assert outcomes.briefly(OutcomeKind.MISS, None, "brand-new") == "brand-new"
-    assert "\u202e" not in outcomes.briefly(OutcomeKind.ERROR, None, "\u202egnp.exe")
+    assert reasons.briefly(OutcomeKind.MISS, None, "brand-new") == "brand-new"
+    assert "\u202e" not in reasons.briefly(OutcomeKind.ERROR, None, "\u202egnp.exe")
 
 
 def test_a_miss_that_was_not_stored_says_so():
-    assert outcomes.briefly(OutcomeKind.MISS, None, "absent", "truncated") == "nothing stored; answer not stored"
+    assert reasons.briefly(OutcomeKind.MISS, None, "absent", "truncated") == "nothing stored; answer not stored"

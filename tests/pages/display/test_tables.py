@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 import pytest
 
@@ -38,3 +40,8 @@ def test_what_is_sorted_and_saved_is_the_number():
     assert list(in_figures(table).data["cost_usd"]) == [0.0004, 12.5]
     assert in_figures(table).data["hit_rate"][1] == 50, "a bar from 0 to 100"
     assert csv(table) == b"cost_usd,hit_rate\r\n0.0004,\r\n12.5,0.5\r\n"
+
+
+def test_a_time_in_a_file_has_its_zone():
+    at = datetime.fromisoformat("2026-12-01T11:06:26")
+    assert csv(pd.DataFrame([{"time": at, "hits": 3}])) == b"time,hits\r\n2026-12-01 11:06:26+00:00,3\r\n"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from core.bans.criteria import Criteria
 from core.bootstrap import bootstrap
 from core.errors import ProviderUnavailable
 from core.settings import Settings
 from pages.components.data import context
+from pages.components.display import figures
 from tests.pages.conftest import everything_said
 
 PAGES = {
@@ -234,3 +237,14 @@ def test_alerts_obey_the_settings(open_page, use, pages_server, services, provid
     with bootstrap(Settings(), provider=provider) as built:
         use(built)
         assert not open_page("dashboard").warning
+
+
+@pytest.mark.parametrize("name", [*PAGES, "entries", "health"])
+def test_each_page_names_the_zone_of_its_times_once(open_page, services, ask, monkeypatch, name):
+    for prompt in ("What is a cat?", "What is a cat?"):
+        ask(prompt)
+    services.invalidation.invalidate(Criteria(model="gpt-3"), actor="anna")
+    services.metrics.flush()
+    monkeypatch.setattr(figures, "zone", lambda: ZoneInfo("Asia/Tokyo"))
+    said = everything_said(open_page(name))
+    assert said.count("Times are in Asia/Tokyo.") == said.count("Asia/Tokyo") == 1

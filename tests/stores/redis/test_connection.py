@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 
@@ -31,6 +32,21 @@ def test_a_thread_keeps_its_connection_and_shares_it_with_none(connections):
     thread.join(PATIENCE_SECONDS)
     assert connections.ask(WHO) == mine
     assert others != [mine]
+
+
+def test_with_its_thread_a_connection_goes_too(connections):
+    sockets = []
+
+    def ask() -> None:
+        connections.ask(WHO)
+        sockets.append(connections._local.connection._sock)
+
+    for _ in range(3):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(PATIENCE_SECONDS)
+    gc.collect()
+    assert [socket.fileno() for socket in sockets] == [-1, -1, -1], "each is closed"
 
 
 def test_a_forked_child_opens_its_own_and_leaves_its_parents_open(connections):

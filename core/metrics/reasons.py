@@ -1,4 +1,5 @@
-"""Why a request was what it was, in sentences: one for each reason that an outcome, a refusal or an identity can have.
+"""Why a request was what it was, in a sentence and in a few words: for each reason that an outcome, a refusal or an
+identity can have. Screens, commands, alerts and the operations API say it in these.
 
 Of a reason that is none of these there is nothing to say: it is empty, or as it is called.
 """
@@ -16,9 +17,7 @@ MAX_REFUSAL = 300
 
 _FOUND = {
     HitDetail.EXACT: "Exactly this request was answered before.",
-    HitDetail.NORMALIZED: (
-        "A request that differs only in case, white space or closing punctuation was answered before."
-    ),
+    HitDetail.NORMALIZED: ("The same question, only typed otherwise, was answered before."),
     HitDetail.SEMANTIC: "A request that means the same was answered before.",
     HitDetail.ALIAS: "This request was judged to mean the same as one answered before.",
 }
@@ -195,3 +194,79 @@ def why_own(reason: str) -> str:
 def why_forgone(caution: str) -> str:
     """One sentence that says what a caution has cost a miss."""
     return f"It could have been a hit but for this caution: {printable(caution, MAX_NAME)}."
+
+
+_BRIEFLY_FOUND = {
+    HitDetail.EXACT: "the same request",
+    HitDetail.NORMALIZED: "only typed otherwise",
+    HitDetail.SEMANTIC: "means the same",
+    HitDetail.ALIAS: "judged to mean the same",
+}
+
+_BRIEFLY = {
+    "absent": "nothing stored",
+    "may be material": "nothing stored; may be material, so compared exactly",
+    "may be the user's own": "nothing stored for this user; may be the user's own",
+    "invalidated": "hidden by an invalidation",
+    "expired": "past its TTL",
+    "corrupt": "entry could not be read",
+    "clock": "written by a wrong clock",
+    "incarnation": "record was lost",
+    "no-record": "new namespace or lost record",
+    "far": "no near question",
+    "new-history": "new history",
+    "history-far": "no near conversation",
+    "history-too-long": "history too long",
+    "history-personal": "personal history",
+    "loading": "near questions still loading",
+    "no-embedder": "no embedder",
+    "judge-no": "judge said no",
+    "judge-late": "judge was late",
+    "judge-over-budget": "judge's budget is spent",
+    "judge-overtaken": "provider was faster",
+    "judge-broken": "judge failed",
+    "judge-not-shown": "not shown to the judge",
+    "judge-unreadable": "judge's reply was no verdict",
+    "bans-loading": "invalidations still loading",
+    "max-age": "older than allowed",
+    "no-cache": "fresh answer requested",
+    "store-down": "Redis did not answer",
+    "store-timeout": "Redis did not answer in time",
+    "not-permitted": "Redis' user lacks a right",
+    "writes-refused": "Redis takes no writes",
+    "collapsed": "shared another request's answer",
+    "only-if-cached": "only cached answers allowed",
+    "revalidating": "past its TTL, being refreshed",
+    "stale-if-error": "provider failed, older answer",
+    "no-store": "asked not to use the cache",
+    "temperature": "temperature too high",
+    "bypass-switch": "bypass switch is on",
+    "endpoint": "kind of request not handled",
+    "stateful": "depends on the provider's state",
+    "hosted-tool": "provider looks things up",
+    "audio": "audio answer",
+    "no-user": "personal, but names no user",
+    "too-large": "request too large",
+    "not-a-number": "number not valid in JSON",
+    "unencodable": "value cannot be encoded",
+    "unnamed-function": "function without a stable form",
+}
+
+
+def briefly(kind: OutcomeKind, detail: HitDetail | None, reason: str, not_stored: str = "") -> str:
+    """The reason for an outcome in a few words, for tables."""
+    if kind is OutcomeKind.HIT:
+        return _BRIEFLY.get(reason) or _BRIEFLY_FOUND[detail or HitDetail.EXACT]
+    words = in_few_words(reason)
+    return f"{words}; answer not stored" if not_stored and kind is OutcomeKind.MISS else words
+
+
+def in_few_words(reason: str) -> str:
+    """The reason of what was no hit in a few words; one without any as it is called."""
+    if reason.startswith("guard-"):
+        return f"guard for {printable(reason[6:], MAX_NAME)}"
+    if reason.startswith("no-vector-"):
+        return "could not be compared"
+    if error := why_error(reason):
+        return error.rstrip(".").removeprefix("The ")
+    return _BRIEFLY.get(reason) or printable(reason, MAX_NAME)

@@ -1,10 +1,19 @@
-"""How the Savings page is printed: one sheet, black on white, without the sidebar, the controls and the banners."""
+"""The styles that the theme has no options for. The only place with some: they take no text but these constants."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-_STYLE = """<style>
+_CHOICES = """<style>
+[data-testid=stButtonGroup] button[data-variant] { min-height: 2.5rem; }
+[data-testid=stButtonGroup] button[data-selected=true], [data-testid=stTab][aria-selected=true] {
+  color: light-dark(#005A8F, #7CC4F0) !important;
+}
+</style>"""
+"""Choices in a row are as high as the fields beside them, so that the labels of both stand on one line; what is chosen
+has the theme's colour for blue text, which can be read on both backgrounds."""
+
+_PRINTED = """<style>
 .st-key-savings-sheet :is(td, th):nth-last-child(-n + 5), .st-key-savings-sheet :is(td, th):nth-last-child(-n + 5) * {
   text-align: right !important; justify-content: flex-end;
 }
@@ -31,7 +40,11 @@ _STYLE = """<style>
 </style>"""
 
 
+def choices() -> None:
+    """Draws choices in a row as fields are drawn; for every page."""
+    st.html(_CHOICES)
+
+
 def printable() -> None:
-    """Lets the browser print the page as one sheet."""
-    # The only page with a style of its own: it takes no text but this constant.
-    st.html(_STYLE)
+    """Lets the browser print the Savings page: one sheet, black on white, without sidebar, controls and banners."""
+    st.html(_PRINTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.cache import Caution
-from core.entries import reasons
+from core.metrics import reasons
 from core.models import HitDetail, OutcomeKind
 from core.policy import cacheability as policy
 from core.stores.base import StoredAs
