@@ -92,10 +92,11 @@ class ContrastData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Phrases by which two texts may differ and still ask the same."""
+    """Phrases by which two texts may differ and still ask the same. `anywhere`: wherever in a text they stand."""
 
     nothing: str = ""
     same: str = ""
+    anywhere: str = ""
 
 
 class Examples(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

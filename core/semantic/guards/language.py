@@ -70,6 +70,7 @@ class Language:
         self.same = {
             tuple(phrase.split("_")): phrases[0] for phrases in _alternatives(data.meaning.same) for phrase in phrases
         }
+        self.anywhere = frozenset(data.meaning.anywhere.split())
         self.longest_phrase = max(map(len, (*self.nothing, *self.same)), default=1)
         self.case_decides = frozenset(data.names.case_decides.split())
 

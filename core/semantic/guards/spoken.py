@@ -50,7 +50,7 @@ def spoken(text: str) -> Spoken:
         if own and han < _HAN * own and own + han >= _MINE * letters:
             return _told(code)
     if scripts["han"] and scripts["han"] >= _MINE * letters:
-        return _told("zh") if not _chinese().isdisjoint(folded) else UNTOLD
+        return _told("zh") if _is_chinese(folded) else UNTOLD
     said = _said(folded)
     if not said:
         return UNTOLD
@@ -133,6 +133,15 @@ def _letters() -> dict[str, list[str]]:
     return found
 
 
+def _is_chinese(text: str) -> bool:
+    """Whether one of Chinese characters has some that Japanese does not write, or words that only Chinese has."""
+    letters, words = _chinese()
+    return not letters.isdisjoint(text) or any(word in text for word in words)
+
+
 @cache
-def _chinese() -> frozenset[str]:
-    return frozenset(language("zh").data.letters if "zh" in codes() else "")
+def _chinese() -> tuple[frozenset[str], tuple[str, ...]]:
+    if "zh" not in codes():
+        return frozenset(), ()
+    data = language("zh").data
+    return frozenset("".join(data.letters.split())), tuple(data.lists.get("marks", "").split())

@@ -78,9 +78,12 @@ class Wording:
     @cached_property
     def meaning(self) -> tuple[str, ...]:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
-        same, the stem of any other.
+        same, the stem of any other. Words whose place says nothing stand at the end.
         """
-        return tuple(_meaning(self))
+        words, anywhere = tuple(_meaning(self)), self.language.anywhere
+        if anywhere.isdisjoint(words):
+            return words
+        return (*(word for word in words if word not in anywhere), *sorted(anywhere.intersection(words)))
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
