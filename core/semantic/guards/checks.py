@@ -350,6 +350,8 @@ def _order(pair: _Pair) -> str:
 
 
 _SCRIPTS = {"han": "Chinese", "kana": "Japanese", "hangul": "Korean", "another": "other"}
+_JAPANESE = frozenset({"han", "kana"})
+"""Scripts in which any word of one language may be written."""
 
 
 def _language(pair: _Pair) -> tuple[str, bool]:
@@ -359,7 +361,10 @@ def _language(pair: _Pair) -> tuple[str, bool]:
         return f"one is in {ours.name}, the other in {theirs.name}", False
     if pair.a.text.split() == pair.b.text.split():
         return "", True
-    if strange := _scripts(pair.a.text) ^ _scripts(pair.b.text):
+    strange = _scripts(pair.a.text) ^ _scripts(pair.b.text)
+    if ours.code == theirs.code == "ja":
+        strange -= _JAPANESE
+    if strange:
         return f"only one has {_SCRIPTS.get(min(strange), min(strange).capitalize())} letters", True
     if ours.code and theirs.code:
         return "", True

@@ -165,10 +165,14 @@ def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
         if index in naming:
             after = words[index + 1 : index + 1 + _REACH]
             yield language.stem(next((later for later in after if later not in language.passed_over), ""))
-        elif word in language.negating or any(part in word for part in language.negating_inside):
+        elif word in language.negating or _is_negative_inside(word, language):
             yield ""
             if language.data.negation.once:
                 return
+
+
+def _is_negative_inside(word: str, language: Language) -> bool:
+    return word not in language.known and any(part in word for part in language.negating_inside)
 
 
 def _parts(tokens: tuple[Token, ...], language: Language) -> list[Part]:
