@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ...policy import language_marks
 from .data import codes
-from .language import language
+from .language import Language, language
 from .letters import fold_letters, scripts_in
 
 _WORDS: Final = 400
@@ -24,6 +24,10 @@ _MINE: Final = 0.6
 _SHARED: Final = 0.2
 """How much a word that any number of languages have speaks for each of them; one that is of one language alone: 1."""
 _LETTER: Final = 0.4
+_ARTICLE: Final = 0.5
+"""How much an article that is written as a part of its word speaks for its language."""
+_AN_ARTICLE: Final = 2
+"""So many letters it has at least; shorter ones begin words of any language."""
 _HAN: Final = 6
 """Chinese characters for each letter of Japanese or Korean, at most."""
 _WRITTEN: Final = {"hangul": "ko", "kana": "ja"}
@@ -79,6 +83,9 @@ def _said(text: str) -> dict[str, float]:
         for name, weight in marks.get(word, ()):
             said[name] = said.get(name, 0.0) + weight
     if not text.isascii():
+        for one in _with_articles():
+            if written := sum(len(one.prefix_of(word)) >= _AN_ARTICLE for word in words if word not in marks):
+                said[one.name] = said.get(one.name, 0.0) + _ARTICLE * written
         for letter, names in _letters().items():
             if letter in text:
                 for name in names:
@@ -122,6 +129,11 @@ def _marks() -> dict[str, tuple[tuple[str, float], ...]]:
         word: tuple((name, weight * (_SHARED + (1 - _SHARED) / len(names))) for name, weight in names.items())
         for word, names in weights.items()
     }
+
+
+@cache
+def _with_articles() -> tuple[Language, ...]:
+    return tuple(language(code) for code in codes() if language(code).data.script == "arabic")
 
 
 @cache

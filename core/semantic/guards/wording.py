@@ -78,12 +78,13 @@ class Wording:
     @cached_property
     def meaning(self) -> tuple[str, ...]:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
-        same, the stem of any other. Words whose place says nothing stand at the end.
+        same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        words, anywhere = tuple(_meaning(self)), self.language.anywhere
-        if anywhere.isdisjoint(words):
+        words = tuple(_meaning(self))
+        movable = [word for word in words if word in self.language.anywhere]
+        if len(movable) != 1:  # of two it decides which stands where: who eats when, and sleeps why
             return words
-        return (*(word for word in words if word not in anywhere), *sorted(anywhere.intersection(words)))
+        return (*(word for word in words if word not in movable), *movable)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:

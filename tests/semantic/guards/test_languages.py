@@ -36,7 +36,7 @@ def test_a_language_has_examples_of_every_kind(code):
     assert data.is_open or any(examples.judged for examples in data.examples)
 
 
-LANGUAGES = ("ar", "de", "en", "ja", "ko", "zh")
+LANGUAGES = ("ar", "de", "en", "hi", "ja", "ko", "zh")
 
 
 def test_the_guards_know_these_languages_and_one_is_open():
