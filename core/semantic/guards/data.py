@@ -92,7 +92,7 @@ class ContrastData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Phrases by which two texts may differ and still ask the same. `anywhere`: one of these says the same at any place."""
+    """Phrases by which two texts may differ and still ask the same. `anywhere`: of which one may stand at any place."""
 
     nothing: str = ""
     same: str = ""

@@ -21,6 +21,8 @@ _MARGIN: Final = 0.25
 _ONE_IN: Final = 12
 _MINE: Final = 0.6
 """Of all letters, so many are of the language's script."""
+_MINE_OF_WORDS: Final = 0.75
+"""The same where words tell the language: English names in a text of another script are no English."""
 _SHARED: Final = 0.2
 """How much a word that any number of languages have speaks for each of them; one that is of one language alone: 1."""
 _LETTER: Final = 0.4
@@ -65,7 +67,7 @@ def spoken(text: str) -> Spoken:
     if not is_clear:
         return UNTOLD
     found = _by_name().get(first) or Spoken(first, "")
-    if found.code and scripts[language(found.code).data.script] < _MINE * letters:
+    if found.code and scripts[language(found.code).data.script] < _MINE_OF_WORDS * letters:
         return UNTOLD
     return found
 

@@ -52,8 +52,19 @@ def test_a_language_without_guards_has_its_name():
     assert spoken("Gdzie jest moje zamówienie?") == ("Polish", "")
 
 
-def test_little_words_of_one_language_in_the_script_of_another_tell_nothing():
-    assert spoken("วิธีการรีเซ็ตรหัสผ่าน in the app") == UNTOLD
+@pytest.mark.parametrize("text", ["วิธีการรีเซ็ตรหัสผ่าน in the app", "git pull してから commit する？"])
+def test_little_words_of_one_language_in_the_script_of_another_tell_nothing(text):
+    assert spoken(text) == UNTOLD
+
+
+def test_one_of_chinese_characters_is_chinese_only_where_japanese_has_none_of_them():
+    assert spoken("这个多少钱").code == "zh"
+    assert spoken("東京都庁").code == ""
+
+
+def test_scripts_that_one_language_writes_its_words_in_are_no_difference():
+    verdict = check("りんごはいくらですか", "林檎はいくらですか")
+    assert verdict.passed, verdict
 
 
 @pytest.mark.parametrize(
