@@ -1,12 +1,14 @@
-"""How often semantic lookup hits, and how often it is wrong: `python -m benchmarks.semantic_quality --data DIR`.
+"""How often near questions hit, and how often wrongly: `python -m benchmarks.semantic_quality --data DIR`.
 
 DIR holds labelled sets as gzipped JSON lines: `*.stream.jsonl.gz` with `query` and `answer_class` in the order of
-arrival, `*.pairs.jsonl.gz` with `a`, `b`, `equivalent`. Streams run through the project's own embedder, index and
-guards: the cache starts empty; what is near enough is served, everything else is stored. Exact repeats are not in the
-sets, so these figures are of the semantic layer alone.
+arrival, `*.pairs.jsonl.gz` with `a`, `b`, `equivalent`. Each set, and the pairs in twelve languages of the tests, goes
+through the whole cache, as with `python -m core eval`, and beside it through the rule of other caches, a fixed cosine:
+what is served, and what a judge would be shown, per kind and language.
 
-False hits are counted per hit, never per request. Thresholds of "within a budget" are the best for the set itself: an
-upper bound on what a calibration can reach.
+Streams also run through embedder, index and guards alone, at many thresholds and with simulated judges: the cache
+starts empty; what is near enough is served, everything else is stored. Exact repeats are not in the sets. False hits
+are counted per hit, never per request. Thresholds of "within a budget" are the best for the set itself: an upper bound
+on what a calibration can reach.
 """
 
 from __future__ import annotations
@@ -18,11 +20,29 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
+from core.cache import CacheConfig
 from core.errors import EmbedderError
+from core.evaluation import (
+    Asked,
+    Counts,
+    Evaluation,
+    Labelled,
+    LabelledPair,
+    LabelledQuestion,
+    Messages,
+    Verdict,
+    WholeCache,
+    evaluate,
+    interval,
+    read_labelled,
+)
+from core.models import CacheStrategy, SemanticMode
+from core.policy import TTLPolicy
+from core.semantic import SemanticConfig, lookup_in_memory
 from core.semantic.decision import Objection
 from core.semantic.embedding import (
     CheckedEmbedder,
@@ -35,6 +55,8 @@ from core.semantic.embedding import (
 )
 from core.semantic.index import NumpyIndex, Partition, SemanticIndex
 from core.semantic.objections import objection
+from core.semantic.quality import Threshold
+from tests.semantic.sets.language_pairs import LANGUAGES, crossed_pairs, pairs
 
 THRESHOLDS = [round(0.60 + 0.025 * step, 3) for step in range(12)] + [
     round(0.90 + 0.01 * step, 2) for step in range(10)
@@ -43,7 +65,8 @@ SHOWN_THRESHOLDS = (0.70, 0.80, 0.875, 0.90, 0.95, 0.97)
 GREYS = (0.65, 0.70, 0.75, 0.80, 0.85)
 BUDGETS = (0.01, 0.02, 0.05)
 ACCURACIES = (1.0, 0.98, 0.95, 0.90)
-PAIR_THRESHOLDS = (0.80, 0.88, 0.95)
+PEERS = (0.80, 0.90)
+"""Cosines from which other caches serve, whatever the question: what they ship with."""
 FEWEST_HITS = 20
 """Fewer hits than this say nothing about a share of errors."""
 
@@ -237,28 +260,103 @@ def report_stream(name: str, questions: Sequence[Question], embedder: CheckedEmb
         print(f"{accuracy:<10.0%}" + "".join(f"{cell:>24}" for cell in cells))
 
 
-def report_pairs(name: str, rows: Sequence[dict[str, str]], embedder: CheckedEmbedder) -> None:
-    """Prints what share of equivalent and of different pairs is accepted."""
-    left = embedder.vectors([row["a"] for row in rows])
-    right = embedder.vectors([row["b"] for row in rows])
-    cosines = [
-        -1.0 if isinstance(a, NoVector) or isinstance(b, NoVector) else float(np.dot(a, b))
-        for a, b in zip(left, right, strict=True)
-    ]
-    passed = [not objection(row["a"], row["b"], embedder, serve=NEAR_WORDS).guard for row in rows]
-    equivalent = [bool(row["equivalent"]) for row in rows]
-    print(f"\n{name}: {sum(equivalent)} equivalent pairs, {len(rows) - sum(equivalent)} different ones\n")
-    print(f"{'accepted of equivalent / of different at':44}" + "".join(f"{limit:>16.2f}" for limit in PAIR_THRESHOLDS))
-    for label, veto in (("cosine", [True] * len(rows)), ("cosine and guards", passed)):
-        cells = []
-        for limit in PAIR_THRESHOLDS:
-            accepted = [cosine >= limit and ok for cosine, ok in zip(cosines, veto, strict=True)]
-            same = sum(is_in and is_same for is_in, is_same in zip(accepted, equivalent, strict=True))
-            cells.append(
-                f"{same / max(sum(equivalent), 1):.1%} / "
-                f"{(sum(accepted) - same) / max(len(rows) - sum(equivalent), 1):.1%}"
-            )
-        print(f"{label:44}" + "".join(f"{cell:>16}" for cell in cells))
+class FixedCosine:
+    """The rule of other caches: the nearest question is served from a fixed cosine on, whatever it says."""
+
+    def __init__(self, embedder: CheckedEmbedder, threshold: float) -> None:
+        self._embedder = embedder
+        self._threshold = threshold
+        self._index = NumpyIndex()
+        self._partition = Partition(namespace="benchmark", scope=b"", embedder=embedder.identity)
+        self._labels: list[str] = []
+
+    def ask(self, messages: Messages, label: str) -> Verdict:
+        """Serves the nearest question, or stores this one. Of a conversation only the last message is seen."""
+        vector = self._embedder.vector(str(messages[-1]["content"]))
+        if isinstance(vector, NoVector):
+            return Verdict()
+        for row in self._index.search(self._partition, vector, 1, self._threshold):
+            return Verdict(served=self._labels[int.from_bytes(row.key, "big")])
+        self._index.add(self._partition, len(self._labels).to_bytes(4, "big"), vector, float("inf"))
+        self._labels.append(label)
+        return Verdict()
+
+
+def rules(embedder: CheckedEmbedder, serve: Sequence[float], grey: float) -> dict[str, Callable[[], Asked]]:
+    """What is compared, by its name: our whole cache, served from some cosines on, and the rule of others."""
+    ttls = TTLPolicy()
+    config = SemanticConfig()
+
+    def ours(least: float) -> Callable[[], Asked]:
+        threshold = Threshold(mode=SemanticMode.JUDGE, grey=min(grey, least), serve=least)
+        lookup = partial(
+            lookup_in_memory,
+            config,
+            embedder,
+            thresholds=lambda namespace: threshold,
+            personal=lambda text: ttls.explain(text).personal,
+            clock=time.time,
+        )
+        return partial(
+            WholeCache, CacheConfig(strategy=CacheStrategy.SEMANTIC), ttls, lookup, model="benchmark", now=time.time()
+        )
+
+    return {f"ours {least:.3f}": ours(least) for least in serve} | {
+        f"cosine {least:.2f}": partial(FixedCosine, embedder, least) for least in PEERS
+    }
+
+
+def own_sets() -> Iterator[tuple[str, list[Labelled]]]:
+    """The pairs in twelve languages and across two that the tests have, each with its kind and its language."""
+    for name, found in (
+        ("own pairs in twelve languages", [pair for code in LANGUAGES for pair in pairs(code)]),
+        ("own pairs across two languages", list(crossed_pairs())),
+    ):
+        yield (
+            name,
+            [
+                LabelledPair(
+                    number=number,
+                    category=pair.kind,
+                    language=pair.language,
+                    a=({"role": "user", "content": pair.a},),
+                    b=({"role": "user", "content": pair.b},),
+                    equivalent=pair.equivalent,
+                )
+                for number, pair in enumerate(found, 1)
+            ],
+        )
+
+
+def report_rules(name: str, lines: Sequence[Labelled], compared: dict[str, Callable[[], Asked]]) -> None:
+    """Prints what each rule makes of the same lines, per kind and per language."""
+    found = {rule: evaluate(lines, begin) for rule, begin in compared.items()}
+    some = next(iter(found.values()))
+    print(f"\n{name}: {some.every.good} good, {some.every.traps} traps\n")
+    # In a stream any request may be given the answer of another class.
+    is_stream = any(isinstance(line, LabelledQuestion) for line in lines)
+    whole = "all requests" if is_stream else "traps"
+    print(f"served rightly of good / wrongly of {whole}, and + what a judge would be shown of each")
+    print(f"{'':32}{'good':>6}{'traps':>6}" + "".join(f"{rule:>34}" for rule in found))
+    for title in ("all", *sorted(some.by_category), *sorted(some.by_language)):
+        counts = [_of(one, title) for one in found.values()]
+        cells = [_four(one, one.good + one.traps if is_stream else one.traps) for one in counts]
+        print(f"{title[:31]:32}{counts[0].good:>6}{counts[0].traps:>6}" + "".join(f"{cell:>34}" for cell in cells))
+    for rule, one in found.items():
+        wrong, served = one.every.served_traps, one.every.served_good + one.every.served_traps
+        low, high = interval(wrong, served)
+        print(f"{rule}: {wrong} of {served} served are wrong, {low:.1%} to {high:.1%} (95%)")
+
+
+def _of(found: Evaluation, title: str) -> Counts:
+    return found.every if title == "all" else found.by_category.get(title) or found.by_language[title]
+
+
+def _four(counts: Counts, wrongs: int) -> str:
+    good, wrongs = max(counts.good, 1), max(wrongs, 1)
+    served = f"{counts.served_good / good:.1%} / {counts.served_traps / wrongs:.1%}"
+    judged = f"{counts.judged_good / good:.1%} / {counts.judged_traps / wrongs:.1%}"
+    return f"{served} + {judged}" if counts.judged_good + counts.judged_traps else served
 
 
 def _triple(tally: Tally) -> str:
@@ -288,6 +386,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sets")
     parser.add_argument("--embedder", nargs="+", default=["wordllama", "sentence-transformers/all-MiniLM-L6-v2"])
+    parser.add_argument("--serve", nargs="+", type=float, default=[0.97, 0.90], help="cosines to serve from")
+    parser.add_argument("--grey", type=float, default=0.70, help="cosine from which a judge would be asked")
     parser.add_argument("--limit", type=int, default=5_000, help="requests of a stream at most")
     arguments = parser.parse_args()
     for name, embedder in embedders(arguments.embedder):
@@ -297,8 +397,13 @@ def main() -> None:
         for path in sorted(arguments.data.glob("*.stream.jsonl.gz")):
             set_name = path.name.removesuffix(".stream.jsonl.gz")
             report_stream(set_name, read_stream(path, checked, arguments.limit), checked)
-        for path in sorted(arguments.data.glob("*.pairs.jsonl.gz")):
-            report_pairs(path.name.removesuffix(".pairs.jsonl.gz"), list(read_rows(path)), checked)
+        compared = rules(checked, arguments.serve, arguments.grey)
+        for path in sorted(arguments.data.glob("*.jsonl.gz")):
+            with path.open("rb") as file:
+                lines = list(islice(read_labelled(file), arguments.limit))
+            report_rules(path.name.removesuffix(".jsonl.gz"), lines, compared)
+        for set_name, lines in own_sets():
+            report_rules(set_name, lines, compared)
         print(f"\nmeasured in {time.monotonic() - started:.0f} s")
 
 

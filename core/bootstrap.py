@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,7 @@ from .configuration import (
     ttl_policy,
 )
 from .entries import RELEASED_SECONDS, Pins, Verdicts
+from .errors import InvalidSettings
 from .invalidation import CacheInvalidator, Schedules
 from .keys import names
 from .metrics import KEEP, OVERHEAD, USD_SCALE, CacheMetrics, Gauges, RequestFilter, costs_of
@@ -40,6 +42,7 @@ from .stores import Clock, MemoryStore, Store
 from .stores.redis import claim_form, patient_client, request_client, stores_of
 
 if TYPE_CHECKING:
+    from .evaluation import WholeCache
     from .providers import Provider
     from .semantic import SemanticLookup
     from .semantic.embedding import CheckedEmbedder
@@ -124,7 +127,7 @@ def bootstrap(
     clock = base.clock
     judge = _judge(base, provider)
     provider = provider or _provider(settings, on_embedding=partial(_count_embedding, base.metrics))
-    thresholds, rejected, evidence = _quality(base)
+    thresholds, rejected, evidence = _quality(base, provider)
     semantic = _semantic(base, provider, thresholds, rejected, evidence, judge)
     invalidation = _invalidation(base)
     switch = BypassSwitch(base.redis, base.audit, reader=base.request_redis, clock=clock)
@@ -159,6 +162,37 @@ def bootstrap(
         redis=base.redis,
         queue_redis=base.queue_redis,
     )
+
+
+def evaluated(settings: Settings) -> Callable[[], WholeCache]:
+    """Makes empty caches of these settings to evaluate, which ask neither Redis nor a model.
+
+    Thresholds are those of the settings: what was published is in Redis. Raises EmbedderError, and InvalidSettings for
+    an embedder that is asked over the network.
+    """
+    from .evaluation import WholeCache
+
+    now = time.time()
+    thresholds = Thresholds(
+        None, AuditLog(None), configured_threshold(settings), conversations=configured_conversations(settings)
+    )
+    ttls = ttl_policy(settings)
+    lookup = None
+    if settings.strategy is CacheStrategy.SEMANTIC:
+        if settings.embedder.startswith("openai:"):
+            raise InvalidSettings(["ENCORE_EMBEDDER: an evaluation asks no server: set an embedder of this machine"])
+        from .semantic import build_local_embedder, lookup_in_memory
+
+        config = semantic_config(settings)
+        lookup = partial(
+            lookup_in_memory,
+            config,
+            build_local_embedder(config),
+            thresholds=thresholds.current,
+            personal=lambda text: ttls.explain(text).personal,
+            clock=lambda: now,
+        )
+    return partial(WholeCache, cache_config(settings), ttls, lookup, model=settings.default_model or "any", now=now)
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,13 +317,21 @@ def _pins(base: _Base) -> Pins | None:
     )
 
 
-def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
+def _quality(base: _Base, provider: Provider) -> tuple[Thresholds, RejectedPairs, Evidence]:
     settings = base.settings
+
+    @cache
+    def embedder_in_use() -> str:
+        from .semantic import embedder_digest
+
+        return embedder_digest(semantic_config(settings), provider)
+
     thresholds = Thresholds(
         base.redis,
         base.audit,
         configured_threshold(settings),
         conversations=configured_conversations(settings),
+        embedder=settings.embedder,
         reader=base.request_redis,
         clock=base.clock,
     )
@@ -304,6 +346,7 @@ def _quality(base: _Base) -> tuple[Thresholds, RejectedPairs, Evidence]:
         costs=lambda namespace: costs_of(
             base.metrics.recent(KEEP, RequestFilter(namespace=names.namespace_in(namespace)))
         ),
+        embedder=embedder_in_use if settings.strategy is CacheStrategy.SEMANTIC else lambda: "",
         clock=base.clock,
     )
     return thresholds, rejected, evidence
@@ -346,7 +389,7 @@ def _semantic(
             semantic_config(base.settings),
             provider,
             base.request_redis,
-            thresholds=evidence.in_effect,
+            thresholds=evidence.bounds.in_effect,
             refused=rejected.current,
             judge=judge,
             observer=evidence.observe,
@@ -371,6 +414,7 @@ def _judge(base: _Base, provider: Provider | None) -> ProviderJudge | None:
         budget=SharedBudget(redis, calls_per_hour, clock=base.clock)
         if redis is not None
         else JudgeBudget(calls_per_hour, clock=base.clock),
+        models=settings.judge_models,
         parameters=settings.judge_parameters,
         price=price,
         count=base.metrics.count,

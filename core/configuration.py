@@ -8,7 +8,7 @@ from .models import SemanticMode
 from .monitoring import AlertRules
 from .policy import PolicyLimits, TTLPolicy
 from .semantic import SemanticConfig
-from .semantic.quality import Threshold
+from .semantic.quality import Cosines, Threshold, default_cosines
 from .settings import Settings
 from .stores.redis import ServerKind, embedded, parse_address
 
@@ -69,8 +69,24 @@ def configured_threshold(settings: Settings) -> Threshold:
 
     In mode `serve` it is without proof: whoever set it wanted that.
     """
-    serve = None if settings.semantic is SemanticMode.JUDGE else settings.semantic_threshold
-    return Threshold(mode=settings.semantic, grey=settings.semantic_grey, serve=serve, unproved=serve is not None)
+    cosines = _cosines(settings)
+    serve = None if settings.semantic is SemanticMode.JUDGE else cosines.serve
+    return Threshold(
+        mode=settings.semantic,
+        grey=cosines.grey,
+        serve=serve,
+        unproved=serve is not None,
+        embedder=settings.embedder,
+    )
+
+
+def _cosines(settings: Settings) -> Cosines:
+    """The cosines that are set, else those of the embedder."""
+    own = default_cosines(settings.embedder)
+    return Cosines(
+        serve=own.serve if settings.semantic_threshold is None else settings.semantic_threshold,
+        grey=own.grey if settings.semantic_grey is None else settings.semantic_grey,
+    )
 
 
 CONVERSATIONS_GREY = 0.4
@@ -81,7 +97,7 @@ apart than single questions, and guards look at each."""
 def configured_conversations(settings: Settings) -> Threshold:
     """What is in force for conversations until another grey is published: nothing is ever served unjudged."""
     is_on = settings.semantic_conversations == "judge"
-    grey = min(CONVERSATIONS_GREY, settings.semantic_grey)
+    grey = min(CONVERSATIONS_GREY, _cosines(settings).grey)
     return Threshold(mode=SemanticMode.JUDGE if is_on else SemanticMode.OFF, grey=grey, serve=None)
 
 

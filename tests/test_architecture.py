@@ -35,7 +35,7 @@ TOWERS = {
         access metrics
         invalidation namespaces semantic
         cache monitoring settings
-        configuration entries demo function launcher
+        configuration entries demo evaluation function launcher
         bootstrap
         doctor
         operations

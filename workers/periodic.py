@@ -110,7 +110,7 @@ class Schedule:
 
     def enqueue_judging(self) -> None:
         """Counts new labels for the bounds, and one job for all hits that wait to be judged afterwards."""
-        self._evidence.update_bounds()
+        self._evidence.bounds.update()
         if self._evidence.samples_waiting():
             self._queue.enqueue_judging()
 

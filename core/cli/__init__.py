@@ -5,6 +5,7 @@ from . import bypass as bypassing
 from . import calibrate as calibrating
 from . import clean as cleaning
 from . import corrections as correcting
+from . import evaluate as evaluating
 from . import inspect as looking
 from . import invalidations as invalidating
 from . import keys as keying
@@ -21,6 +22,6 @@ from .shell import EXIT_HELP, Exit, Shell, cli, command
 
 __all__ = [
     "EXIT_HELP", "Exit", "Shell", "auditing", "bypassing", "calibrating", "cleaning", "cli", "command",
-    "correcting", "grouping", "invalidating", "judging", "keying", "looking", "marking", "moment", "naming",
-    "saving", "scheduling", "sending", "table", "text", "tracing",
+    "correcting", "evaluating", "grouping", "invalidating", "judging", "keying", "looking", "marking", "moment",
+    "naming", "saving", "scheduling", "sending", "table", "text", "tracing",
 ]  # fmt: skip

@@ -95,6 +95,8 @@ def _report_words(shell: Shell, found: EvidenceReport, hedging: Hedging) -> str:
         ("Agreement", _agreement(found)),
     ]
     lines = [words.table(rows), ""]
+    if foreign := shell.shared.thresholds.foreign(found.namespace):
+        lines += [words.text(foreign, 400), ""]
     points = [point for point in found.curve if point.threshold in SHOWN_THRESHOLDS and point.labels]
     if points:
         table = [

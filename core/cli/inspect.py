@@ -88,7 +88,7 @@ def stats(
         shell.answer({name: part.to_dict() for name, part in parts.items()}, words.table(rows, header=header))
         return Exit.OK
     summary = metrics.summary(window, namespace=namespace, model=model)
-    near = None if namespace is None else shell.shared.evidence.standing(namespace)
+    near = None if namespace is None else shell.shared.evidence.bounds.standing(namespace)
     told = summary.to_dict() | ({} if near is None else {"near": near.to_dict()})
     shell.answer(told, _summary_words(summary, window) + ("" if near is None else f"\n\nNear hits: {near.words}"))
     return Exit.OK

@@ -18,7 +18,7 @@ from .invalidations import invalidation_findings
 from .provider import provider_findings
 from .queue import queue_findings
 from .redis import cache_findings
-from .semantic import embedder_findings, semantic_findings
+from .semantic import embedder_findings, semantic_findings, threshold_findings
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +56,7 @@ def diagnose(services: Services, *, now: float | None = None, outside: Iterable[
     findings += semantic_findings(settings)
     if is_reached:
         findings += _checked("redis", cache_url, lambda: invalidation_findings(services, at))[1]
+        findings += _checked("redis", cache_url, lambda: threshold_findings(services))[1]
         findings += _checked("redis", cache_url, lambda: forgone_findings(services))[1]
     return Diagnosis(settings=tuple(effective_settings(settings)), findings=tuple(findings), at=at)
 

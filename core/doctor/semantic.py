@@ -10,9 +10,11 @@ from ..configuration import semantic_config
 from ..errors import CacheError, EmbedderError
 from ..models import CacheStrategy, SemanticMode
 from ..settings import Settings
+from ..text import printable
 from .findings import Finding, Level
 from .probe import probe
 
+LONGEST_NAMESPACE = 80
 PROBE = "Is anybody there?"
 
 
@@ -43,6 +45,20 @@ def embedder_findings(services: Services) -> Iterator[Finding]:
         text=f"{name} embeds nothing ({problem}): near questions are misses.",
         remedy="Correct ENCORE_EMBEDDER, or check its server.",
     )
+
+
+def threshold_findings(services: Services) -> Iterator[Finding]:
+    """Findings on published thresholds that are not in force. Raises StoreUnavailable."""
+    if services.settings.strategy is not CacheStrategy.SEMANTIC:
+        return
+    for namespace in services.thresholds.namespaces():
+        if why := services.thresholds.foreign(namespace):
+            yield Finding(
+                area="semantic",
+                level=Level.WARNING,
+                text=f"{printable(namespace, LONGEST_NAMESPACE)}: {why}",
+                remedy="Label pairs and publish a threshold (Quality, or python -m core calibrate publish).",
+            )
 
 
 def semantic_findings(settings: Settings) -> Iterator[Finding]:

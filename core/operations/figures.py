@@ -17,8 +17,7 @@ from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, RequestFilter, Sam
 from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
-from .namespaces import NamespaceOut, named_parts
-from .near import NearOut
+from .namespaces import NamespaceOut, NearOut, named_parts, near_of
 from .operators import Operator
 from .parts import By, Parts
 
@@ -102,9 +101,7 @@ class StatsOut(BaseModel):
     """The figures of a window, and with `by` those of each model or namespace, the busiest first."""
 
     summary: SummaryOut
-    near: NearOut | None = Field(
-        None, description="Of the namespace asked for, where near hits are served without the judge, or are to be."
-    )
+    near: NearOut | None = Field(None, description="Of the namespace asked for, where not all near hits are judged.")
     parts: dict[str, SummaryOut] | None = None
     namespaces: dict[str, NamespaceOut] | None = Field(
         None, description="With `by=namespace`, what each of these is called."
@@ -293,8 +290,7 @@ def stats(
     """Requests, hit rate, money and latency of a window."""
     chosen = _chosen(by, namespace)
     answer = {"summary": parts.metrics.summary(window, model=model, **chosen).to_dict()}
-    if (name := chosen.get("namespace")) is not None and (near := parts.evidence.standing(name)) is not None:
-        answer["near"] = near.to_dict()
+    answer |= near_of(parts, chosen.get("namespace"))
     if breakdown is not None:
         groups = parts.metrics.breakdown(window, breakdown, model=model, **chosen)
         answer["parts"] = {name: summary.to_dict() for name, summary in groups.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,37 @@ from .parts import By, Parts
 router: Final = APIRouter(tags=["namespaces"])
 
 Named = Annotated[str, Path(pattern=NAMESPACE, max_length=129, description="The id of a namespace.")]
+
+
+class NearOut(BaseModel):
+    """How the hits of a published threshold stand: with 95 % confidence, at every moment, at most `bound` were wrong.
+
+    `is_as_judged`: by the judge's word, since people have not labelled enough to know what it misses; else corrected by
+    the share of what is wrong that it is known to find, `caught`. `estimate` is the share that the labels speak for.
+    """
+
+    state: Literal["beginning", "holding", "unproved", "broken", "drifting"]
+    words: str = Field(description="The state in words.")
+    serve: float = Field(description="The cosine to serve from.")
+    publication: int = Field(description="The version that set it; 0: what is configured.")
+    since: float = Field(description="Unix seconds.")
+    budget: float
+    bound: float
+    estimate: float
+    is_as_judged: bool
+    caught: float | None
+    hits: int = Field(description="Matches since then that the labels stand for.")
+    labels: int
+    wrong: int
+    recent: int = Field(description="The latest labels, at most 100.")
+    recent_wrong: int
+    still_needed: int = Field(description="More labels without an error until the bound holds.")
+
+
+def near_of(parts: Services, namespace: str | None) -> dict[str, Any]:
+    """How near hits of a namespace stand, as a field; nothing where all are judged, or of no single namespace."""
+    near = None if namespace is None else parts.evidence.bounds.standing(namespace)
+    return {} if near is None else {"near": near.to_dict()}
 
 
 class NamespaceOut(BaseModel):

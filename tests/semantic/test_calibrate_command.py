@@ -207,3 +207,18 @@ def test_conversations_are_calibrated_apart(terminal, judged, namespace):
     assert "nothing unjudged, judged from 0.600" in told
     assert judged.thresholds.current(f"{namespace}:conversations").grey == 0.6
     assert judged.thresholds.current(namespace).grey == 0.7
+
+
+def test_labels_and_thresholds_of_another_embedder_support_nothing(terminal, judged, namespace, monkeypatch):
+    publish = ("calibrate", "publish", "--mode", "serve", "--threshold", "0.6")
+    terminal.run(*publish, "--unsupported")
+    assert "published for the embedder" not in terminal.run("calibrate")
+    monkeypatch.setenv("ENCORE_EMBEDDER", "openai:text-embedding-3-small")
+    shown = terminal.run("calibrate")
+    assert "published for the embedder wordllama, and openai:text-embedding-3-small is in use" in shown
+    assert "nothing unjudged" in shown
+    terminal.run(*publish)
+    records = judged.audit.records(action="threshold.published")
+    supported = [record.details["labels"] for record in records if record.namespace == namespace]
+    assert sorted(supported) == [0, 1], "the label of the other embedder supports its threshold alone"
+    assert "published for the embedder wordllama" in terminal.run("calibrate", "rollback", "1", status=2)

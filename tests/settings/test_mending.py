@@ -16,6 +16,7 @@ from core.settings.mending import mended
 JSON = {
     "ttl_classes": '{"code": 60}',
     "ttl_rules": '[{"name": "a", "ttl_class": "code", "words": ["a"]}]',
+    "judge_models": '{"support": "gpt-4o"}',
     "judge_parameters": '{"reasoning_effort": "low"}',
     "role_values": '{"sre": "operator"}',
 }
@@ -28,6 +29,8 @@ VALUES = JSON | {
     "semantic": "judge",
     "semantic_index": "numpy",
     "embedder": "openai:text-embedding-3-small",
+    "semantic_threshold": "0.9",
+    "semantic_grey": "0.6",
     "judge_model": "gpt-4o-mini",
     "provider": "openai",
     "openai_api_key": "sk-hush",

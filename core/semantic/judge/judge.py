@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cachetools import LRUCache
 
 from ...concurrency import LATE, CircuitBreaker, TimedCalls
+from ...keys import names
 from ...models import CacheEntry, ChatRequest, Completion, Usage
 from ...wire import answer_text, readable
 from ..conversations import stored_conversation
@@ -51,6 +52,7 @@ class ProviderJudge:
     """A `Judge` through a provider, which should try nothing twice. Thread-safe.
 
     `deadline_seconds` is for all of it; a late judgement still costs its tokens, which are counted when it comes. A
+    `models` are those of namespaces that have one of their own, their parts included. A
     model that fails again and again is left alone, but for one probe a second; one whose replies are no verdicts, in
     the namespace where that is so, but for one a minute.
     """
@@ -62,6 +64,7 @@ class ProviderJudge:
         *,
         deadline_seconds: float,
         budget: Budget,
+        models: Mapping[str, str] | None = None,
         parameters: Mapping[str, Any] | None = None,
         price: Callable[[str, Usage], float | None] = lambda model, usage: None,
         count: Callable[[str, int], None] = lambda name, amount: None,
@@ -69,6 +72,7 @@ class ProviderJudge:
     ) -> None:
         self._provider = provider
         self._model = model
+        self._models = models or {}
         self._deadline_seconds = deadline_seconds
         self._budget = budget
         self._parameters = {**PARAMETERS, **(parameters or {})}
@@ -79,8 +83,6 @@ class ProviderJudge:
         self._breaker = CircuitBreaker(on_change=self._breaker_changed, clock=monotonic)
         self._lock = threading.Lock()
         self._readable: LRUCache[str, CircuitBreaker] = LRUCache(MAX_NAMESPACES)
-        self.name = f"{model}/{PROMPT_VERSION}"
-        """Model and version of the prompt: whose labels these are."""
 
     def rule(
         self, case: Case, stored: Sequence[CacheEntry], *, deadline_seconds: float | None = None
@@ -90,13 +92,23 @@ class ProviderJudge:
         No call, and no cost, when none of them can be shown.
         """
         began = time.perf_counter()
-        candidates = [_candidate(entry, converses=case.converses) for entry in stored]
-        of_all = hidden_case(case)
-        hidden = [of_all or hidden_candidate(candidate) for candidate in candidates]
-        shown = [candidate for candidate, why in zip(candidates, hidden, strict=True) if not why]
+        hidden = reasons_hidden(case, stored)
+        shown = [
+            _candidate(entry, converses=case.converses) for entry, why in zip(stored, hidden, strict=True) if not why
+        ]
         deadline = began + (deadline_seconds or self._deadline_seconds)
         ruled = iter(self._rule(case, shown, deadline) if shown else ())
-        return tuple(self._judgement("not-shown", why) if why else next(ruled) for why in hidden)
+        judge = self.name_in(case.namespace)
+        return tuple(_judgement(judge, "not-shown", why) if why else next(ruled) for why in hidden)
+
+    def name_in(self, namespace: str) -> str:
+        """Model and version of the prompt: whose labels those of a namespace are."""
+        return f"{self._model_of(namespace)}/{PROMPT_VERSION}"
+
+    def _model_of(self, namespace: str) -> str:
+        """The model of a namespace; of a part that a caller names, and of its conversations, that of the whole."""
+        whole = names.namespace_in(namespace).partition(names.PART_SEPARATOR)[0]
+        return self._models.get(whole, self._model)
 
     def close(self) -> None:
         """Ends the judge's threads and closes its provider."""
@@ -105,18 +117,18 @@ class ProviderJudge:
 
     def _rule(self, case: Case, shown: Sequence[Candidate], deadline: float) -> Sequence[Judgement]:
         """What the judge says of each of those that it is shown."""
-        readable = self._breaker_of(case.namespace)
+        judge, readable = self.name_in(case.namespace), self._breaker_of(case.namespace)
         if not readable.allows():
-            return self._alike("broken", "the judge's replies were no verdicts lately", shown)
+            return _alike(judge, "broken", "the judge's replies were no verdicts lately", shown)
         if not self._breaker.allows():
-            return self._alike("broken", "the judge has failed lately", shown)
+            return _alike(judge, "broken", "the judge has failed lately", shown)
         if not self._budget.take(case.namespace):
-            return self._alike("over-budget", "", shown)
+            return _alike(judge, "over-budget", "", shown)
         left = deadline - time.perf_counter()
-        asked = build_messages(case, shown)
-        judgements = self._calls.call(lambda: self._ask(asked, left), left) if left > 0 else LATE
+        asked, model = build_messages(case, shown), self._model_of(case.namespace)
+        judgements = self._calls.call(lambda: self._ask(model, asked, left), left) if left > 0 else LATE
         if judgements is LATE:
-            judgements = self._alike("late", "", shown)
+            judgements = _alike(judge, "late", "", shown)
         # A reply that cannot be read is a reply: what one namespace asks must not be able to switch the judge off.
         if judgements[0].latency_ms:
             self._breaker.succeeded()
@@ -142,46 +154,28 @@ class ProviderJudge:
                 self._readable[namespace] = breaker
             return breaker
 
-    def _ask(self, asked: JudgeQuestion, seconds: float) -> Sequence[Judgement]:
+    def _ask(self, model: str, asked: JudgeQuestion, seconds: float) -> Sequence[Judgement]:
         began = time.perf_counter()
-        request = ChatRequest.from_openai(model=self._model, messages=asked.messages, **self._parameters)
+        judge = f"{model}/{PROMPT_VERSION}"
+        request = ChatRequest.from_openai(model=model, messages=asked.messages, **self._parameters)
         self._count("judge_calls", 1)
         try:
             completion = self._provider.complete(request, timeout_seconds=seconds)
         except Exception as error:  # noqa: BLE001 - any provider's errors: a judge that fails is no reason to fail
             if type(error).__name__ == "APITimeoutError":  # by name: importing its package takes most of a second
-                return self._alike("late", "", range(asked.candidates))
+                return _alike(judge, "late", "", range(asked.candidates))
             # Its text may quote the prompt: the class must do.
             logger.debug("the judge failed: %s", type(error).__name__)
-            return self._alike("broken", type(error).__name__, range(asked.candidates))
+            return _alike(judge, "broken", type(error).__name__, range(asked.candidates))
         latency_ms = (time.perf_counter() - began) * 1000
-        usage, cost_usd = self._paid(completion, latency_ms)
+        usage, cost_usd = self._paid(model, completion, latency_ms)
         verdict = read_verdict(completion.text, asked.token, asked.candidates)
-        return self._judgements(verdict, asked.candidates, latency_ms, usage, cost_usd)
+        return _judgements(judge, verdict, asked.candidates, latency_ms, usage, cost_usd)
 
-    def _judgements(
-        self, verdict: Verdict, candidates: int, latency_ms: float, usage: Usage, cost_usd: float | None
-    ) -> Sequence[Judgement]:
-        """One judgement a candidate; the one that is named, else the first, has what the call cost."""
-        words = [ruling.value for ruling in verdict.rulings] or ["unreadable"] * candidates
-        payer = words.index("yes") if "yes" in words else 0
-        return [
-            Judgement(
-                word=word,
-                reason=verdict.reason,
-                judge=self.name,
-                latency_ms=latency_ms,
-                input_tokens=usage.input_tokens if place == payer else 0,
-                output_tokens=usage.output_tokens if place == payer else 0,
-                cost_usd=cost_usd if place == payer else 0.0,
-            )
-            for place, word in enumerate(words)
-        ]
-
-    def _paid(self, completion: Completion, latency_ms: float) -> tuple[Usage, float | None]:
+    def _paid(self, asked: str, completion: Completion, latency_ms: float) -> tuple[Usage, float | None]:
         usage = completion.tokens
         model = completion.body.get("model")
-        cost_usd = self._price(model if isinstance(model, str) and model else self._model, usage)
+        cost_usd = self._price(model if isinstance(model, str) and model else asked, usage)
         self._count("judge_input_tokens", usage.input_tokens)
         self._count("judge_output_tokens", usage.output_tokens)
         self._count("judge_ms", round(latency_ms))
@@ -190,12 +184,6 @@ class ProviderJudge:
         else:
             self._count("judge_cost_nano_usd", round(cost_usd * NANO_USD))
         return usage, cost_usd
-
-    def _alike(self, word: str, reason: str, candidates: Sequence[object]) -> Sequence[Judgement]:
-        return [self._judgement(word, reason)] * len(candidates)
-
-    def _judgement(self, word: str, reason: str = "") -> Judgement:
-        return Judgement(word=word, reason=reason, judge=self.name)
 
     def _breaker_changed(self, is_open: bool) -> None:
         if is_open:
@@ -210,6 +198,12 @@ class ProviderJudge:
             logger.warning("the judge's replies are no verdicts: near matches are misses, one probe a minute")
         else:
             logger.warning("the judge's replies are verdicts again")
+
+
+def reasons_hidden(case: Case, stored: Sequence[CacheEntry]) -> list[str]:
+    """Why each of some stored answers is not shown to a judge; empty for one that is."""
+    of_all = hidden_case(case)
+    return [of_all or hidden_candidate(_candidate(entry, converses=case.converses)) for entry in stored]
 
 
 def _candidate(entry: CacheEntry, *, converses: bool) -> Candidate:
@@ -230,3 +224,31 @@ def _answer(entry: CacheEntry) -> str:
     body = entry.body or {}
     text = answer_text(body)
     return text if readable(body) == text else ""
+
+
+def _judgements(
+    judge: str, verdict: Verdict, candidates: int, latency_ms: float, usage: Usage, cost_usd: float | None
+) -> Sequence[Judgement]:
+    """One judgement a candidate; the one that is named, else the first, has what the call cost."""
+    words = [ruling.value for ruling in verdict.rulings] or ["unreadable"] * candidates
+    payer = words.index("yes") if "yes" in words else 0
+    return [
+        Judgement(
+            word=word,
+            reason=verdict.reason,
+            judge=judge,
+            latency_ms=latency_ms,
+            input_tokens=usage.input_tokens if place == payer else 0,
+            output_tokens=usage.output_tokens if place == payer else 0,
+            cost_usd=cost_usd if place == payer else 0.0,
+        )
+        for place, word in enumerate(words)
+    ]
+
+
+def _alike(judge: str, word: str, reason: str, candidates: Sequence[object]) -> Sequence[Judgement]:
+    return [_judgement(judge, word, reason)] * len(candidates)
+
+
+def _judgement(judge: str, word: str, reason: str = "") -> Judgement:
+    return Judgement(word=word, reason=reason, judge=judge)

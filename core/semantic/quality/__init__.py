@@ -3,8 +3,8 @@
 from .betting import labels_needed
 from .bound import BoundState, Point, Standing
 from .calibration import BUDGETS, CurvePoint, Proposal
+from .defaults import Cosines, default_cosines
 from .evidence import Evidence
-from .grey import Grey
 from .records import Pair, pair_id
 from .rejected_pairs import RejectedPairs
 from .report import EvidenceReport, FalseHits, ReplayPoint, WrongHit
@@ -15,11 +15,11 @@ from .thresholds import Published, ThresholdAction, Thresholds
 __all__ = [
     "BUDGETS",
     "BoundState",
+    "Cosines",
     "CurvePoint",
     "Evidence",
     "EvidenceReport",
     "FalseHits",
-    "Grey",
     "Pair",
     "Point",
     "Proposal",
@@ -31,6 +31,7 @@ __all__ = [
     "ThresholdAction",
     "Thresholds",
     "WrongHit",
+    "default_cosines",
     "judge_samples",
     "labels_needed",
     "pair_id",

@@ -73,9 +73,9 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of the hits of a `publication`, 0 being what is configured, since a time in Unix seconds.
 
     `weighed` is the sum of the errors among labels by the lowest chance over their own, `expected` that of one over
-    their own. `recent` has the latest labels,
-    1 being wrong. `caught`: the least share of what is wrong that the judge finds, None where people have not labelled
-    enough to know it. `read` is the place in the journal of labels up to which it counts.
+    their own. `embedder` is the one whose cosines it is about. `recent` has the latest labels, 1 being wrong. `caught`:
+    the least share of what is wrong that the judge finds, None where people have not labelled enough to know it. `read`
+    is the place in the journal of labels up to which it counts.
     """
 
     publication: int
@@ -86,6 +86,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weighed: float = 0.0
     expected: float = 0.0
     lowest: float = 1.0
+    embedder: str = ""
     recent: str = ""
     has_held: bool = False
     is_drifting: bool = False

@@ -6,7 +6,6 @@ kept.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 import time
@@ -18,15 +17,14 @@ import redis
 
 from ...access import Acting, Action
 from ...concurrency import Outbox
-from ...errors import InvalidInput, OutcomeUnknown, WriteRefused
+from ...errors import InvalidInput, OutcomeUnknown
 from ...keys import Identity
 from ...models import SemanticMode
 from ..results import Judgement, SemanticResult
-from . import bound as bounds
 from . import report as reports
 from .archive import Archive
-from .bound import Bound, Drawn, Standing
-from .calibration import GRID, CurvePoint, Labeller, caught_at_least, curve
+from .bounds import Bounds
+from .calibration import GRID, CurvePoint, curve
 from .grey import Grey, advised
 from .notes import Notes, operator_label, sample_of
 from .records import LookupRecord, Pair, PairRecord, Sample, merged, of_latest_embedder
@@ -39,7 +37,7 @@ from .thresholds import Published, Thresholds, check_expected
 if TYPE_CHECKING:
     from ...models import CacheEntry
 
-MOST_UNDRAWN = MOST_EFFECTS = 10_000
+MOST_UNDRAWN = 10_000
 GREY_SECONDS = 30 * 86_400
 """How far back the calls to the judge go by which the cosine to judge from is set."""
 
@@ -47,9 +45,9 @@ GREY_SECONDS = 30 * 86_400
 class Evidence:
     """The evidence of all processes, or of this one without a client.
 
-    `budget` is the share of false hits per hit that the bound must be within for hits without a judge, `sample_share`
-    the least share of the unjudged hits that is judged afterwards, `costs` says what answers of a namespace cost, in US
-    dollars by the key of the question. Reading methods raise StoreUnavailable.
+    `budget` and `sample_share` are those of its `bounds`, `costs` says what answers of a namespace cost, in US
+    dollars by the key of the question, `embedder` is the digest in hex of the one in use, empty where it is not known.
+    Reading methods raise StoreUnavailable.
     """
 
     def __init__(
@@ -62,23 +60,32 @@ class Evidence:
         budget: float = 0.02,
         sample_share: float = 0.05,
         costs: Callable[[str], Mapping[str, float]] = lambda namespace: {},
+        embedder: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._thresholds = thresholds
         self._rejected = rejected
         self._budget = budget
-        self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
         self._costs = costs
+        self._embedder = embedder
         self._clock = clock
         self._chance = chance
         self._lock = threading.Lock()
-        self._effects: dict[str, tuple[Threshold, Bound, Threshold]] = {}  # computed once a read, not once a lookup
         self._undrawn: dict[tuple[str, int, float], int] = {}  # unjudged hits since one was drawn
         outbox = Outbox(client) if client is not None else None
         self._notes = Notes(keep_prompts=keep_prompts)
         self._archive = Archive(client, outbox)
         self._samples = SampleQueue(client, outbox)
+        self._sample_share = sample_share if keep_prompts else 0.0  # a sample holds its question
+        self.bounds = Bounds(
+            thresholds,
+            self._archive,
+            budget=budget,
+            sample_share=self._sample_share,
+            embedder=embedder,
+            clock=clock,
+        )
 
     # Taking notes
 
@@ -106,21 +113,6 @@ class Evidence:
                 self._undrawn[of] = hits
         if is_drawn:
             self._samples.put(sample_of(identity, threshold, result, now, chance=chance, hits=hits))
-
-    def in_effect(self, namespace: str) -> Threshold:
-        """The threshold that a lookup goes by now: as published, or with the judge asked first.
-
-        At most a second old. Raises StoreUnavailable.
-        """
-        threshold, bound = self._thresholds.standing(namespace)
-        known = self._effects.get(namespace)
-        if known is not None and known[0] is threshold and known[1] is bound:
-            return known[2]
-        effect = bounds.in_effect(threshold, bound, self._budget, self._sample_share)
-        if len(self._effects) >= MOST_EFFECTS:
-            self._effects.clear()
-        self._effects[namespace] = (threshold, bound, effect)
-        return effect
 
     def add(self, record: PairRecord) -> None:
         """Adds a label to the evidence. Returns at once, never raises."""
@@ -175,7 +167,7 @@ class Evidence:
         self.flush()
         if self._archive.dropped > dropped:
             raise OutcomeUnknown("Redis did not take the write: the label may be lost; give it again")
-        self.update_bounds()
+        self.bounds.update()
         return msgspec.structs.replace(known, operator_label=equivalent, operator=by)
 
     def call_different(self, namespace: str, pair: str, *, actor: Acting) -> Pair | None:
@@ -214,13 +206,13 @@ class Evidence:
 
     def report(self, namespace: str, *, since: float | None = None) -> EvidenceReport:
         """The report on a namespace's near matches, for the embedder that was used last."""
-        self._catch_up()
+        self.bounds.catch_up()
         labels = list(self._archive.labels(namespace, since))
         return self._report(namespace, labels, list(self._archive.lookups(namespace, since)), since)
 
     def reports(self, *, since: float | None = None) -> list[EvidenceReport]:
         """A report on every namespace of which anything is known, by name; everything is read once."""
-        self._catch_up()
+        self.bounds.catch_up()
         labels: dict[str, list[PairRecord]] = {}
         lookups: dict[str, list[LookupRecord]] = {}
         for label in self._archive.labels(since=since):
@@ -243,7 +235,7 @@ class Evidence:
             embedder=embedder,
             since=since,
             grey=self._grey(namespace, labels, lookups),
-            standing=self._known_standing(namespace),
+            standing=self.bounds.known(namespace),
         )
 
     def _grey(self, namespace: str, labels: Sequence[PairRecord], lookups: Sequence[LookupRecord]) -> Grey | None:
@@ -290,9 +282,13 @@ class Evidence:
         return lookups, merged(labels, ())
 
     def support(self, namespace: str, serve: float) -> CurvePoint:
-        """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels)."""
-        labels = of_latest_embedder(list(self._archive.labels(namespace)), ())[0]
-        return curve(fair_sample(labels), (serve,))[0]
+        """Errors per hit among all labels at a cosine to serve from, and their upper bound (1.0 without labels).
+
+        Labels of another embedder than the one in use say nothing.
+        """
+        in_use = self._embedder()
+        labels = [label for label in self._archive.labels(namespace) if not in_use or label.embedder == in_use]
+        return curve(fair_sample(of_latest_embedder(labels, ())[0]), (serve,))[0]
 
     def publish(
         self,
@@ -326,88 +322,3 @@ class Evidence:
             expected=expected,
             evidence=evidence,
         )
-
-    # The bound
-
-    def standing(self, namespace: str) -> Standing | None:
-        """How the publication in force stands, from all labels so far; None where nothing is to be served unjudged."""
-        self._catch_up()
-        return self._known_standing(namespace)
-
-    def _catch_up(self) -> None:
-        """Counts new labels where it can be noted; else what was counted so far is told."""
-        with contextlib.suppress(WriteRefused, OutcomeUnknown):
-            self.update_bounds()
-
-    def _known_standing(self, namespace: str) -> Standing | None:
-        threshold, bound = self._thresholds.standing_now(namespace)
-        return bounds.standing(bound, threshold, self._budget, is_checked=self._sample_share > 0)
-
-    def update_bounds(self) -> list[str]:
-        """Counts the labels that came since the last time, of any process. The namespaces that fell back to the judge.
-
-        Each label counts once, whoever calls this when. Raises StoreUnavailable, WriteRefused or OutcomeUnknown.
-        """
-        read = self._thresholds.labels_read()
-        place = read
-        fresh: dict[str, list[tuple[str, PairRecord]]] = {}
-        for name, record in self._archive.labels_after(read):
-            place = name
-            if record is not None and (record.chance or record.labeller is Labeller.OPERATOR):
-                fresh.setdefault(record.namespace, []).append((name, record))
-        fallen = [namespace for namespace, records in fresh.items() if self._count(namespace, records)]
-        if place != read:
-            self._thresholds.set_labels_read(read, place)
-        return sorted(fallen)
-
-    def _count(self, namespace: str, records: Sequence[tuple[str, PairRecord]]) -> bool:
-        """Counts labels of a namespace; whether it falls back to the judge by that."""
-        caught = None
-        if any(record.labeller is Labeller.OPERATOR for _, record in records):
-            labels = of_latest_embedder(list(self._archive.labels(namespace)), ())[0]
-            caught = caught_at_least([record.labelled() for record in labels], 1 - bounds.PARTS)
-        was = now = None
-
-        def change(threshold: Threshold, bound: Bound) -> Bound:
-            nonlocal was, now
-            was = bounds.state(bound, threshold, self._budget, is_checked=self._sample_share > 0)
-            news = [
-                Drawn(at=record.at, wrong=not record.equivalent, chance=record.chance, hits=record.hits)
-                for place, record in records
-                if _follows(place, bound.read) and _is_of(record, threshold)
-            ]
-            after = (
-                msgspec.structs.replace(bound, read=records[-1][0]) if _follows(records[-1][0], bound.read) else bound
-            )
-            after = msgspec.structs.replace(after, caught=caught) if caught is not None else after
-            for label in news:
-                after = bounds.added(after, label, self._budget)
-            now = bounds.state(after, threshold, self._budget, is_checked=self._sample_share > 0)
-            return bounds.noted(after, self._clock()) if news else after
-
-        before, after = self._thresholds.change_bound(namespace, change)
-        if after == before or was == now or now is None or was is None:
-            return False
-        self._thresholds.audit.by("encore", source="worker").record(
-            f"threshold.{now.value}",
-            at=self._clock(),
-            namespace=namespace,
-            details={"before": was.value, "labels": after.labels, "wrong": after.wrong, "bound": round(after.share, 5)},
-        )
-        return was in bounds.UNJUDGED and now not in bounds.UNJUDGED
-
-
-def _is_of(record: PairRecord, threshold: Threshold) -> bool:
-    """Whether a label counts for what is in force: drawn, of this publication, and at or above its cosine."""
-    is_since = record.version >= threshold.publication
-    return record.chance > 0 and is_since and threshold.serve is not None and record.similarity >= threshold.serve
-
-
-def _follows(place: str, other: str) -> bool:
-    """Whether a place in the journal of labels comes after another, or after none ("")."""
-    return not other or _numbers(place) > _numbers(other)
-
-
-def _numbers(place: str) -> tuple[int, int]:
-    left, _, right = place.partition("-")
-    return int(left), int(right or 0)

@@ -67,7 +67,7 @@ def judge_samples(
             progress.not_shown += not is_shown
             progress.unanswered += is_shown and not judgement.is_ruling
             on_sample(progress)
-    progress.fell_back = evidence.update_bounds()
+    progress.fell_back = evidence.bounds.update()
     return progress
 
 

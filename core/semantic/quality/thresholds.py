@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -66,7 +66,9 @@ class Thresholds:
     """The thresholds of all namespaces: of all processes with a client, of this one without.
 
     `configured` is in force where nothing was published, `conversations` for the conversations of a namespace.
-    `reader` is the client of the request path. The hash has no TTL: losing it would bring back what was configured.
+    `embedder` is the one in use: what was published for another one serves nothing unjudged, since cosines of
+    different embedders live elsewhere. `reader` is the client of the request path. The hash has no TTL: losing it would
+    bring back what was configured.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Thresholds:
         configured: Threshold,
         *,
         conversations: Threshold | None = None,
+        embedder: str = "",
         reader: redis.Redis | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -85,6 +88,7 @@ class Thresholds:
         self.audit = audit
         self._configured = configured
         self._conversations = conversations or Threshold(mode=SemanticMode.OFF, serve=None)
+        self._embedder = embedder
         self._clock = clock
         self._recent: RecentReads[tuple[Threshold, Bound]] = RecentReads(monotonic)
 
@@ -110,13 +114,14 @@ class Thresholds:
         return threshold, self._bound(threshold, since, bound)
 
     def _bound(self, threshold: Threshold, since: float, value: bytes) -> Bound:
-        """The bound as stored; a new one where what is stored is of an earlier publication, or cannot be read."""
+        """The bound as stored; a new one where that is of an earlier publication or another embedder, or unreadable."""
         try:
             known = _decode_bound(value) if value else None
         except msgspec.MsgspecError:
             known = None
-        if known is None or known.publication != threshold.publication:
-            return Bound(publication=threshold.publication, since=since)
+        of = threshold.publication, threshold.embedder
+        if known is None or (known.publication, known.embedder) != of:
+            return Bound(publication=threshold.publication, embedder=threshold.embedder, since=since)
         return known
 
     def change_bound(self, namespace: str, change: Callable[[Threshold, Bound], Bound]) -> tuple[Bound, Bound]:
@@ -141,6 +146,23 @@ class Thresholds:
     def set_labels_read(self, before: str, after: str) -> None:
         """Notes that all bounds count up to a place. Does nothing when another process was first."""
         self._hash.swap(_READ, before.encode(), after.encode())
+
+    def foreign(self, namespace: str) -> str:
+        """As `foreign_among`, of the versions that are kept for a namespace. Raises StoreUnavailable."""
+        try:
+            return self.foreign_among(self.versions(namespace))
+        except InvalidInput:  # what cannot be read serves nothing at all
+            return ""
+
+    def foreign_among(self, versions: Sequence[Published]) -> str:
+        """Why the first of these, the latest, is not in force: its threshold is another embedder's. Else empty."""
+        latest = versions[0].threshold if versions else None
+        if latest is None or not self._is_foreign(latest):
+            return ""
+        return (
+            f"The threshold was published for the embedder {latest.embedder}, and {self._embedder} is in use: its "
+            "cosines live elsewhere. Nothing near is served without the judge until one is published for this embedder."
+        )
 
     def versions(self, namespace: str) -> list[Published]:
         """All versions that are kept, the latest first. Raises StoreUnavailable."""
@@ -185,6 +207,9 @@ class Thresholds:
             earlier = next((known for known in versions if known.version == version), None)
             if earlier is None and version != 0:
                 raise InvalidInput("version", f"{namespace} has no version {version}")
+            if earlier is not None and earlier.threshold is not None and self._is_foreign(earlier.threshold):
+                of, now = earlier.threshold.embedder, self._embedder
+                raise InvalidInput("version", f"was published for the embedder {of}; cosines of {now} live elsewhere")
             threshold = earlier.threshold if earlier is not None else None
             return self._version(versions, ThresholdAction.ROLLED_BACK, threshold, by, f"version {version} again")
 
@@ -229,7 +254,9 @@ class Thresholds:
         number = versions[-1].version + 1 if versions else 1
         if threshold is not None:
             publication = threshold.publication if act is ThresholdAction.GREY_SET else number
-            threshold = msgspec.structs.replace(threshold, version=number, publication=publication)
+            threshold = msgspec.structs.replace(
+                threshold, version=number, publication=publication, embedder=self._embedder
+            )
         return Published(version=number, at=self._clock(), actor=actor, act=act, threshold=threshold, note=note)
 
     def _add(
@@ -266,8 +293,21 @@ class Thresholds:
         if not versions:
             return configured
         latest = versions[-1]
+        if latest.threshold is not None and self._is_foreign(latest.threshold):
+            return self._without_cosines(latest.threshold, configured)
         known = latest.threshold or msgspec.structs.replace(configured, version=latest.version)
         return known if known.publication else msgspec.structs.replace(known, publication=known.version)
+
+    def _is_foreign(self, threshold: Threshold) -> bool:
+        """Whether the cosines are those of another embedder."""
+        return bool(threshold.embedder and self._embedder) and threshold.embedder != self._embedder
+
+    def _without_cosines(self, published: Threshold, configured: Threshold) -> Threshold:
+        """What another embedder's threshold is worth: its mode, as far as it goes without serving unjudged."""
+        mode = SemanticMode.JUDGE if published.mode is SemanticMode.SERVE else published.mode
+        return Threshold(
+            mode=mode, grey=configured.grey, serve=None, version=published.version, embedder=self._embedder
+        )
 
     def _in_force(self, namespace: str, value: bytes) -> tuple[Threshold, float]:
         """The threshold in force, and since when its cosine to serve from is."""

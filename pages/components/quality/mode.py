@@ -57,6 +57,8 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
             f"**Judged from {threshold.grey:.3f} on, set automatically.** {literal(latest.note, 300)}",
             icon=":material/gavel:",
         )
+    if foreign := context.services().thresholds.foreign_among(versions):
+        st.warning(plain(foreign), icon=":material/warning:")
     if threshold.mode is not SemanticMode.OFF:
         for problem in problems(threshold):
             st.warning(problem, icon=":material/warning:")
@@ -65,7 +67,7 @@ def mode(namespace: str, threshold: Threshold, versions: list[Published]) -> Non
 def _is_judge_first(namespace: str) -> bool:
     """Whether the bound keeps matches from being served without the judge."""
     try:
-        return context.services().evidence.in_effect(namespace).waiting is not None
+        return context.services().evidence.bounds.in_effect(namespace).waiting is not None
     except CacheError:
         return False
 

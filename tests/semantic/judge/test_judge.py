@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.demo.model import DemoProvider
+from core.keys import names
 from core.models import CacheEntry
 from core.providers.openai import OpenAIProvider
 from core.providers.prices import price
@@ -16,7 +17,7 @@ from core.semantic.judge.budget import JudgeBudget
 from core.semantic.judge.judge import UNREADABLE_IN_A_ROW, UNREADABLE_PROBE_SECONDS, ProviderJudge
 from core.semantic.judge.prompt import MAX_ANSWER_CHARACTERS, PROMPT_VERSION
 from core.semantic.results import Case, Judgement
-from tests.fakes import Outcomes, a_body
+from tests.fakes import CountingProvider, Outcomes, a_body
 from tests.openai_server import Behaviour, OpenAIServer, Received
 from tests.samples import Clock, an_entry
 from tests.semantic.judge.test_prompt import INJECTIONS
@@ -303,3 +304,29 @@ def _asking(question: str):
     from core.models import ChatRequest
 
     return ChatRequest.from_openai(model="gpt-4o", messages=[{"role": "user", "content": question}])
+
+
+@pytest.mark.parametrize(
+    ("namespace", "model"),
+    [
+        ("shop", "gpt-4o"),
+        ("support", "gpt-4.1"),
+        ("support~returns", "gpt-4.1"),
+        (names.conversations_in("support"), "gpt-4.1"),
+        ("supporters", "gpt-4o"),
+    ],
+)
+def test_a_namespace_may_have_a_judge_of_its_own(counts, namespace, model):
+    provider = CountingProvider()
+    judge = ProviderJudge(
+        provider,
+        "gpt-4o",
+        models={"support": "gpt-4.1"},
+        deadline_seconds=10,
+        budget=JudgeBudget(100),
+        count=counts.count,
+    )
+    [judgement] = ask(judge, asked=case(namespace=namespace))
+    assert [request.model for request in provider.requests] == [model]
+    assert judgement.judge == judge.name_in(namespace) == f"{model}/{PROMPT_VERSION}"
+    judge.close()

