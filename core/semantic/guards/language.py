@@ -38,6 +38,7 @@ class Language:
         self.pronouns = lists.get("pronouns", frozenset())
         self.question_words = lists.get("question_words", frozenset())
         self.grammar = lists.get("grammar", frozenset())
+        self.reporting = lists.get("reporting", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
         self.unmarking = self.auxiliaries | self.pronouns | self.question_words
 

@@ -82,8 +82,8 @@ class Wording:
         """
         words = tuple(_meaning(self))
         movable = [word for word in words if word in self.language.anywhere]
-        if len(movable) != 1:  # of two it decides which stands where: who eats when, and sleeps why
-            return words
+        if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
+            return words  # eats when and sleeps why; said when that he comes
         return (*(word for word in words if word not in movable), *movable)
 
     @cached_property

@@ -7,6 +7,7 @@ import pytest
 from core.semantic.guards.checks import Guard, check, check_each
 from core.semantic.guards.data import codes, read
 from core.semantic.guards.language import language
+from core.semantic.guards.wording import wording_of
 
 EXAMPLES = [
     pytest.param(examples, *pair, id=f"{code}-{examples.guard or 'alike'}-{pair[0]}")
@@ -34,6 +35,11 @@ def test_a_language_has_examples_of_every_kind(code):
     guards = {examples.guard for examples in data.examples}
     assert {"numbers", "negation", "contrast", "question", "roles", ""} <= guards
     assert data.is_open or any(examples.judged for examples in data.examples)
+
+
+def test_latin_words_in_running_text_are_not_cut():
+    assert wording_of("wifiとmlのlogin", "ja").words == ("wifi", "と", "ml", "の", "login")
+    assert wording_of("用git更新", "zh").words == ("用", "git", "更新")
 
 
 LANGUAGES = ("ar", "de", "en", "hi", "ja", "ko", "zh")
