@@ -108,6 +108,20 @@ MUTANTS = (
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(
+        name="of two question words it no longer matters which stands where",
+        file="core/semantic/guards/wording.py",
+        old="        if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):",
+        new="        if not movable:",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="English words in a text of another script make it English",
+        file="core/semantic/guards/spoken.py",
+        old="_MINE_OF_WORDS: Final = 0.75",
+        new="_MINE_OF_WORDS: Final = 0.6",
+        tests="tests/semantic/guards/test_spoken.py",
+    ),
+    Mutant(
         name="an undo puts back what another ban hides",
         file="core/invalidation/aside.py",
         old="if Visibility.HIDDEN in seen or (is_kept and Visibility.STALE in seen):",

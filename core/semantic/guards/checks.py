@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from .contrasts import Contrasts, contrasts_of
+from .language import language
 from .letters import fold_letters, scripts_in
 from .spoken import Spoken, spoken
 from .wording import Part, Wording, wording_of
@@ -350,6 +351,8 @@ def _order(pair: _Pair) -> str:
 
 
 _SCRIPTS = {"han": "Chinese", "kana": "Japanese", "hangul": "Korean", "another": "other"}
+_JAPANESE = frozenset({"han", "kana"})
+"""Scripts in which any word of one language may be written."""
 
 
 def _language(pair: _Pair) -> tuple[str, bool]:
@@ -359,7 +362,10 @@ def _language(pair: _Pair) -> tuple[str, bool]:
         return f"one is in {ours.name}, the other in {theirs.name}", False
     if pair.a.text.split() == pair.b.text.split():
         return "", True
-    if strange := _scripts(pair.a.text) ^ _scripts(pair.b.text):
+    strange = _scripts(pair.a.text) ^ _scripts(pair.b.text)
+    if ours.code == theirs.code == "ja":
+        strange -= _JAPANESE
+    if strange:
         return f"only one has {_SCRIPTS.get(min(strange), min(strange).capitalize())} letters", True
     if ours.code and theirs.code:
         return "", True
@@ -374,7 +380,8 @@ def _scripts(text: str) -> frozenset[str]:
 
 def _words(pair: _Pair) -> tuple[str, bool]:
     """Where it is not measured how much a cosine may overlook, nothing but what the file calls the same may differ."""
-    if pair.language.data.is_open or not pair.languages[0].code or pair.a.meaning == pair.b.meaning:
+    told = [language(one.code).data for one in pair.languages if one.code]
+    if all(data.is_open for data in told) or pair.a.meaning == pair.b.meaning:
         return "", True
     ours, theirs = Counter(pair.a.meaning), Counter(pair.b.meaning)
     only_ours, only_theirs = min(ours - theirs, default=""), min(theirs - ours, default="")

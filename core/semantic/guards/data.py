@@ -92,10 +92,11 @@ class ContrastData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Phrases by which two texts may differ and still ask the same."""
+    """Phrases by which two texts may differ and still ask the same. `anywhere`: of which one may stand at any place."""
 
     nothing: str = ""
     same: str = ""
+    anywhere: str = ""
 
 
 class Examples(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

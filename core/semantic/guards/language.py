@@ -38,6 +38,7 @@ class Language:
         self.pronouns = lists.get("pronouns", frozenset())
         self.question_words = lists.get("question_words", frozenset())
         self.grammar = lists.get("grammar", frozenset())
+        self.reporting = lists.get("reporting", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
         self.unmarking = self.auxiliaries | self.pronouns | self.question_words
 
@@ -70,6 +71,7 @@ class Language:
         self.same = {
             tuple(phrase.split("_")): phrases[0] for phrases in _alternatives(data.meaning.same) for phrase in phrases
         }
+        self.anywhere = frozenset(data.meaning.anywhere.split())
         self.longest_phrase = max(map(len, (*self.nothing, *self.same)), default=1)
         self.case_decides = frozenset(data.names.case_decides.split())
 
@@ -107,13 +109,15 @@ class Language:
     def cut(self, run: str) -> Iterator[str]:
         """A run of letters without blanks as known words, the longest first, and what stands between them.
 
-        Takes time linear in the run.
+        Latin words in it stay whole. Takes time linear in the run.
         """
         start = place = 0
         folded = run.lower()
         while place < len(run):
-            found = next((word for word in self._cuts.get(folded[place], ()) if folded.startswith(word, place)), "")
-            is_other = place > start and script_of(run[place]) != script_of(run[place - 1])
+            script = script_of(run[place])
+            is_other = place > start and script != script_of(run[place - 1])
+            words = () if script == "latin" else self._cuts.get(folded[place], ())  # git is no g
+            found = next((word for word in words if folded.startswith(word, place)), "")
             if (found or is_other) and place > start:
                 yield run[start:place]
                 start = place

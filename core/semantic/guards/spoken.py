@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ...policy import language_marks
 from .data import codes
-from .language import language
+from .language import Language, language
 from .letters import fold_letters, scripts_in
 
 _WORDS: Final = 400
@@ -21,9 +21,15 @@ _MARGIN: Final = 0.25
 _ONE_IN: Final = 12
 _MINE: Final = 0.6
 """Of all letters, so many are of the language's script."""
+_MINE_OF_WORDS: Final = 0.75
+"""The same where words tell the language: English names in a text of another script are no English."""
 _SHARED: Final = 0.2
 """How much a word that any number of languages have speaks for each of them; one that is of one language alone: 1."""
 _LETTER: Final = 0.4
+_ARTICLE: Final = 0.5
+"""How much an article that is written as a part of its word speaks for its language."""
+_AN_ARTICLE: Final = 2
+"""So many letters it has at least; shorter ones begin words of any language."""
 _HAN: Final = 6
 """Chinese characters for each letter of Japanese or Korean, at most."""
 _WRITTEN: Final = {"hangul": "ko", "kana": "ja"}
@@ -50,7 +56,7 @@ def spoken(text: str) -> Spoken:
         if own and han < _HAN * own and own + han >= _MINE * letters:
             return _told(code)
     if scripts["han"] and scripts["han"] >= _MINE * letters:
-        return _told("zh") if not _chinese().isdisjoint(folded) else UNTOLD
+        return _told("zh") if _is_chinese(folded) else UNTOLD
     said = _said(folded)
     if not said:
         return UNTOLD
@@ -61,7 +67,7 @@ def spoken(text: str) -> Spoken:
     if not is_clear:
         return UNTOLD
     found = _by_name().get(first) or Spoken(first, "")
-    if found.code and scripts[language(found.code).data.script] < _MINE * letters:
+    if found.code and scripts[language(found.code).data.script] < _MINE_OF_WORDS * letters:
         return UNTOLD
     return found
 
@@ -79,6 +85,9 @@ def _said(text: str) -> dict[str, float]:
         for name, weight in marks.get(word, ()):
             said[name] = said.get(name, 0.0) + weight
     if not text.isascii():
+        for one in _with_articles():
+            if written := sum(len(one.prefix_of(word)) >= _AN_ARTICLE for word in words if word not in marks):
+                said[one.name] = said.get(one.name, 0.0) + _ARTICLE * written
         for letter, names in _letters().items():
             if letter in text:
                 for name in names:
@@ -125,6 +134,11 @@ def _marks() -> dict[str, tuple[tuple[str, float], ...]]:
 
 
 @cache
+def _with_articles() -> tuple[Language, ...]:
+    return tuple(language(code) for code in codes() if language(code).data.script == "arabic")
+
+
+@cache
 def _letters() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for code in codes():
@@ -133,6 +147,15 @@ def _letters() -> dict[str, list[str]]:
     return found
 
 
+def _is_chinese(text: str) -> bool:
+    """Whether one of Chinese characters has some that Japanese does not write, or words that only Chinese has."""
+    letters, words = _chinese()
+    return not letters.isdisjoint(text) or any(word in text for word in words)
+
+
 @cache
-def _chinese() -> frozenset[str]:
-    return frozenset(language("zh").data.letters if "zh" in codes() else "")
+def _chinese() -> tuple[frozenset[str], tuple[str, ...]]:
+    if "zh" not in codes():
+        return frozenset(), ()
+    data = language("zh").data
+    return frozenset("".join(data.letters.split())), tuple(data.lists.get("marks", "").split())

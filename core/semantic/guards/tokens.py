@@ -9,7 +9,7 @@ from .language import Language
 from .letters import fold_letters
 
 _NUMBERS = {
-    ".": r"\d{1,3}(?:,\d{3})+(?:\.\d+)? | \d+(?:[.:]\d+)*",
+    ".": r"\d{1,3}(?:,\d{3})+(?:\.\d+)? | \d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)? | \d+(?:[.:]\d+)*",
     ",": r"\d{1,3}(?:[.\u00a0\u202f ]\d{3})+(?!\d)(?:,\d+)? | \d+(?:[.,:]\d+)*",
 }
 # Vowel signs of Devanagari, and marks on letters of any script: parts of words that Python calls no letters.

@@ -78,9 +78,13 @@ class Wording:
     @cached_property
     def meaning(self) -> tuple[str, ...]:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
-        same, the stem of any other.
+        same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        return tuple(_meaning(self))
+        words = tuple(_meaning(self))
+        movable = [word for word in words if word in self.language.anywhere]
+        if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
+            return words  # eats when and sleeps why; said when that he comes
+        return (*(word for word in words if word not in movable), *movable)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -162,10 +166,14 @@ def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
         if index in naming:
             after = words[index + 1 : index + 1 + _REACH]
             yield language.stem(next((later for later in after if later not in language.passed_over), ""))
-        elif word in language.negating or any(part in word for part in language.negating_inside):
+        elif word in language.negating or _is_negative_inside(word, language):
             yield ""
             if language.data.negation.once:
                 return
+
+
+def _is_negative_inside(word: str, language: Language) -> bool:
+    return word not in language.known and any(part in word for part in language.negating_inside)
 
 
 def _parts(tokens: tuple[Token, ...], language: Language) -> list[Part]:

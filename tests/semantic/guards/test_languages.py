@@ -7,6 +7,7 @@ import pytest
 from core.semantic.guards.checks import Guard, check, check_each
 from core.semantic.guards.data import codes, read
 from core.semantic.guards.language import language
+from core.semantic.guards.wording import wording_of
 
 EXAMPLES = [
     pytest.param(examples, *pair, id=f"{code}-{examples.guard or 'alike'}-{pair[0]}")
@@ -36,6 +37,14 @@ def test_a_language_has_examples_of_every_kind(code):
     assert data.is_open or any(examples.judged for examples in data.examples)
 
 
-def test_the_guards_know_two_languages_and_one_is_open():
-    assert set(codes()) == {"de", "en"}
+def test_latin_words_in_running_text_are_not_cut():
+    assert wording_of("wifiとmlのlogin", "ja").words == ("wifi", "と", "ml", "の", "login")
+    assert wording_of("用git更新", "zh").words == ("用", "git", "更新")
+
+
+LANGUAGES = ("ar", "de", "en", "hi", "ja", "ko", "zh")
+
+
+def test_the_guards_know_these_languages_and_one_is_open():
+    assert set(LANGUAGES) <= set(codes())
     assert [code for code in codes() if language(code).data.is_open] == ["en"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.semantic.guards.checks import Guard, check
+from core.semantic.guards.data import codes
 from core.semantic.guards.spoken import UNTOLD, spoken
 
 
@@ -22,23 +23,24 @@ def test_a_language_is_told_by_its_script_and_its_little_words(text, code):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "code"),
     [
-        "¿Cómo restablezco mi contraseña?",
-        "Comment réinitialiser mon mot de passe ?",
-        "Come reimposto la mia password?",
-        "Como redefino a minha senha?",
-        "Как сбросить пароль?",
-        "كيف أعيد تعيين كلمة المرور الخاصة بي؟",
-        "मैं अपना पासवर्ड कैसे रीसेट करूँ?",
-        "怎么重置我的密码？",
-        "パスワードをリセットするにはどうすればいいですか？",
-        "비밀번호를 어떻게 재설정하나요?",
-        "iPhone 15의 배터리를 어떻게 교체하나요?",
+        ("¿Cómo restablezco mi contraseña?", "es"),
+        ("Comment réinitialiser mon mot de passe ?", "fr"),
+        ("Come reimposto la mia password?", "it"),
+        ("Como redefino a minha senha?", "pt"),
+        ("Как сбросить пароль?", "ru"),
+        ("كيف أعيد تعيين كلمة المرور الخاصة بي؟", "ar"),
+        ("मैं अपना पासवर्ड कैसे रीसेट करूँ?", "hi"),
+        ("怎么重置我的密码？", "zh"),
+        ("如何重置路由器？", "zh"),
+        ("パスワードをリセットするにはどうすればいいですか？", "ja"),
+        ("비밀번호를 어떻게 재설정하나요?", "ko"),
+        ("iPhone 15의 배터리를 어떻게 교체하나요?", "ko"),
     ],
 )
-def test_a_language_without_a_file_is_none_that_the_guards_know(text):
-    assert spoken(text).code == ""
+def test_a_language_is_known_to_the_guards_once_it_has_a_file(text, code):
+    assert spoken(text).code == (code if code in codes() else "")
 
 
 @pytest.mark.parametrize("text", ["BMW 320d", "ls -l", "12 * 8", "getUser()", "", "🙂", "東京大学", "Madrid Paris"])
@@ -50,8 +52,19 @@ def test_a_language_without_guards_has_its_name():
     assert spoken("Gdzie jest moje zamówienie?") == ("Polish", "")
 
 
-def test_little_words_of_one_language_in_the_script_of_another_tell_nothing():
-    assert spoken("วิธีการรีเซ็ตรหัสผ่าน in the app") == UNTOLD
+@pytest.mark.parametrize("text", ["วิธีการรีเซ็ตรหัสผ่าน in the app", "git pull してから commit する？"])
+def test_little_words_of_one_language_in_the_script_of_another_tell_nothing(text):
+    assert spoken(text) == UNTOLD
+
+
+def test_one_of_chinese_characters_is_chinese_only_where_japanese_has_none_of_them():
+    assert spoken("这个多少钱").code == "zh"
+    assert spoken("東京都庁").code == ""
+
+
+def test_scripts_that_one_language_writes_its_words_in_are_no_difference():
+    verdict = check("りんごはいくらですか", "林檎はいくらですか")
+    assert verdict.passed, verdict
 
 
 @pytest.mark.parametrize(
