@@ -122,9 +122,13 @@ def _marks() -> dict[str, tuple[tuple[str, float], ...]]:
         if one.data.script in ("han", "kana", "hangul"):
             continue
         for word in (*one.grammar_words, *one.contractions):
+            if word.endswith("'"):  # the l of l'homme is also an option of a command
+                continue
             for part in _split(word):
                 weights.setdefault(part, {})[one.name] = 1.0
         for word in one.content_words:
+            if word.endswith("'"):
+                continue
             for part in _split(word):
                 weights.setdefault(part, {}).setdefault(one.name, 0.5)
     return {

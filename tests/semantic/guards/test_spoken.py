@@ -16,6 +16,8 @@ from core.semantic.guards.spoken import UNTOLD, spoken
         ("I dont see my reciept", "en"),
         ("Wie setze ich mein Passwort zurück?", "de"),
         ("wie setze ich mein passwort zurueck", "de"),
+        ("Comment réinitialiser mon mot de passe ?", "fr"),
+        ("¿Cómo restablezco mi contraseña?", "es"),
     ],
 )
 def test_a_language_is_told_by_its_script_and_its_little_words(text, code):
