@@ -614,7 +614,8 @@ def test_an_answer_is_corrected_in_its_place_and_restored(open_page, services, f
     at.checkbox(key="correct-pin").check().run()
     at.button(key="correct-confirm").click().run()
     assert not at.exception
-    assert "every lookup gets this answer now" in at.success[0].value
+    assert "lookups that lead to this entry get this answer now" in at.success[0].value
+    assert "keeps its own answer" in at.success[0].value, "nobody is to believe that other teams have it too"
     assert ask("What does word 0 mean?").completion.text == "<b>It means **nothing**.</b>"
     found = find_entry(services.store, "default", key, pins=services.pins)
     assert (found.pinned, found.entry.tags) == (True, before.tags)

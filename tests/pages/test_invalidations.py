@@ -154,6 +154,16 @@ def test_a_user_is_forgotten_whose_name_is_not_kept(open_page, services, filled,
     assert not is_hit(ask, "How do I activate a card?", user="ann@mail.test")
 
 
+def test_once_undone_it_is_not_offered_to_be_undone_again(open_page, services, filled):
+    at = previewed(open_page, key=filled[0].key)
+    at.button(key="apply").click().run()
+    assert "next-undo-invalidate" in [button.key for button in at.button]
+    [done] = services.invalidation.history()
+    at.button(key=f"undo-{done.id}").click().run()
+    assert not at.exception
+    assert "next-undo-invalidate" not in [button.key for button in at.button]
+
+
 def test_one_key_takes_one_click(open_page, services, filled, ask):
     at = previewed(open_page, key=filled[0].key)
     at.button(key="apply").click().run()

@@ -21,6 +21,7 @@ from pages.components.shell.frame import state
 CORRECTING = "entry-correcting"
 """Where a session keeps the answer that the dialog corrects."""
 RESULT = "entry"
+ELSEWHERE = "The same question with another model, system prompt or namespace keeps its own answer."
 
 
 class Correcting(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,7 @@ def _dialog(asked: Correcting) -> None:
     st.caption(
         f"The old answer is no longer served. The question, its tags and {stays} stay. The count of hits starts at 0."
     )
+    st.caption(ELSEWHERE)
     if asked.hidden:
         st.caption("An invalidation hides the old answer, so it is not kept as a version.")
     else:
@@ -128,7 +130,7 @@ def _correct(asked: Correcting, answer: str, *, pin: bool, reason: str) -> None:
         lambda: corrections().correct(
             asked.namespace, asked.key, answer, pin=pin, reason=reason, seen_at=asked.seen_at
         ),
-        lambda entry: f"Corrected: every lookup gets this answer now.{pinned}",
+        lambda entry: f"Corrected: lookups that lead to this entry get this answer now.{pinned} {ELSEWHERE}",
     )
     _look_again()
 
@@ -184,6 +186,6 @@ def _restore(found: FoundEntry, version: Version) -> None:
     actions.perform(
         RESULT,
         lambda: corrections().restore(header.namespace, found.key, version.replaced_at, seen_at=header.created_at),
-        lambda entry: "Restored: every lookup gets this answer now. The one before it is a version.",
+        lambda entry: f"Restored: lookups that lead to this entry get this answer now. {ELSEWHERE}",
     )
     _look_again()

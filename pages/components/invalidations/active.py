@@ -15,6 +15,7 @@ from pages.components.display.namespaces import named, told
 from pages.components.display.text import literal, plain
 from pages.components.invalidations.ending import ask_to_sweep
 from pages.components.invalidations.tables import state_of, what_of
+from pages.components.shell import next_steps
 from pages.components.shell.job_card import job_card
 from workers.queue import job_id
 
@@ -103,7 +104,7 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
                 key=f"undo-{one.id}",
                 icon=":material/undo:",
                 disabled=not actor.may(Action.UNDO),
-                on_click=actions.undo,
+                on_click=_undo,
                 args=(one.id,),
             )
         st.caption(_what_next(one, left), width="stretch")
@@ -153,3 +154,8 @@ def _what_next_of_all(one: Invalidation, left: float) -> str:
     if held:
         return f"Workers are deleting the hidden answers; in {many(held, 'namespace')} it can still be undone."
     return "Answers are being deleted: this can no longer be undone."
+
+
+def _undo(invalidation_id: str) -> None:
+    next_steps.forget(invalidation_id)
+    actions.undo(invalidation_id)

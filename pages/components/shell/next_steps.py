@@ -42,6 +42,13 @@ def remember(name: str, done: tuple[Invalidation, ...]) -> None:
     )
 
 
+def forget(invalidation_id: str) -> None:
+    """Takes back what was noted of an invalidation that was undone elsewhere on the page."""
+    steps: Steps | None = st.session_state.get(STEPS)
+    if steps is not None and invalidation_id in steps.ids:
+        del st.session_state[STEPS]
+
+
 def show(name: str) -> None:
     """Draws the next steps after the latest invalidation by an action of this name."""
     steps: Steps | None = st.session_state.get(STEPS)
