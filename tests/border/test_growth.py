@@ -470,16 +470,17 @@ def grows(function: Callable[[str], object], make: Callable[[int], str]) -> str:
     """What the function costs where that grows faster than the text, else nothing; in processor time of this thread."""
     call = partial(quietly, function)
     # Measured again before it counts: the first time something may be loaded, or the machine does something else.
+    pairs, costs = list(combinations(SIZES, 2)), {}
     for _ in range(3):
-        costs = [(size, cost(call, make(size), runs=1)) for size in SIZES]
-        grown = [
-            f"{before:.4f} s of {short}, {after:.4f} s of {long}"
-            for (short, before), (long, after) in combinations(costs, 2)
-            if after > SLACK * long / short * max(before, NOTICED_SECONDS)
+        costs = {size: cost(call, make(size), runs=1) for size in SIZES}
+        pairs = [
+            (short, long)
+            for short, long in pairs
+            if costs[long] > SLACK * long / short * max(costs[short], NOTICED_SECONDS)
         ]
-        if not grown:
+        if not pairs:
             return ""
-    return grown[0]
+    return "; ".join(f"{costs[short]:.4f} s of {short}, {costs[long]:.4f} s of {long}" for short, long in pairs)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -53,7 +53,7 @@ def values(api: Api) -> dict[str, str]:
 @pytest.mark.usefixtures("curl")
 def test_every_command_of_the_page_does_what_it_says(start, tmp_path: Path, namespace):
     key, kept = new_operation_key("wiki", Role.ADMIN)
-    api = start(key=key, operation_keys=kept.line)
+    api = start(key=key, operation_keys=kept.line, strategy="semantic", semantic="serve")
     (tmp_path / ".curlrc").write_text("silent\nshow-error\nfail-with-body\n")
     given = values(api)
     for command in COMMANDS:

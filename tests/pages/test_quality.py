@@ -167,6 +167,7 @@ def test_rows_of_another_embedder_are_told_of_until_the_index_is_rebuilt(open_pa
     queue = JobQueue(of_another.queue_redis, of_another.audit)
     assert of_another.near_index.take_up()
     queue.enqueue_rebuild()
+    context.readings().renew()
     said = everything_said(open_page("quality"))
     assert "Rebuild of the index of near questions" in said
     queue.stop("rebuild")
