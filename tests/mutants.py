@@ -2644,7 +2644,7 @@ MUTANTS = (
     Mutant(
         name="who asks in words of their own is taken for one who adds a word",
         file="core/semantic/guards/made_from.py",
-        old="MAX_LITTLE_WORDS = 2",
+        old="MAX_LITTLE_WORDS = 1",
         new="MAX_LITTLE_WORDS = 20",
         tests="tests/semantic/guards/test_made_from.py",
     ),

@@ -73,6 +73,7 @@ class RoleData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     follow: bool = False
     markers: str = ""
+    compound: str = ""
     clauses: str = ""
     passive: tuple[str, ...] = ()
     coordinators: str = ""

@@ -71,6 +71,7 @@ class Language:
 
         self.markers = {word: words[0] for words in _alternatives(data.roles.markers) for word in words}
         self.coordinators = frozenset(data.roles.coordinators.split())
+        self.compound = frozenset(data.roles.compound.split())
         self.clauses = frozenset(data.roles.clauses.split())
         self.passive = Patterns((("", pattern) for pattern in data.roles.passive), lists)
         self.opposite_markers = frozenset(frozenset(words) for words in _alternatives(data.roles.opposite))

@@ -15,11 +15,8 @@ from .wording import Part, Wording
 MAX_WORDS = 16
 """Details of longer texts come and go."""
 
-MAX_LITTLE_WORDS = 2
-"""How many words that carry little set close texts apart."""
-
-_COMPOUND = frozenset({"of", "on", "for", "in", "to"})
-"""Markers in a phrase that a compound says too: a payment on my card is a card payment."""
+MAX_LITTLE_WORDS = 1
+"""How many words that carry little close texts exchange, or one has more."""
 
 
 def added(a: Wording, b: Wording) -> str:
@@ -49,7 +46,11 @@ def moved(a: Wording, b: Wording) -> str:
     ours, theirs = _ordered(a, b)
     if [part.stem for part in ours] == [part.stem for part in theirs]:
         return ""
-    is_same = _roles(ours) == _roles(theirs) or _is_turned(ours, theirs) or _is_turned(theirs, ours)
+    is_same = (
+        _roles(ours) == _roles(theirs)
+        or _is_turned(ours, theirs, a.language.compound)
+        or _is_turned(theirs, ours, a.language.compound)
+    )
     return "" if is_same else "the same words in another order"
 
 
@@ -61,7 +62,7 @@ def _are_close(a: Wording, b: Wording) -> bool:
     if not _are_short(a, b):
         return False
     shared = (a.little & b.little).total()
-    return a.little.total() + b.little.total() - 2 * shared <= MAX_LITTLE_WORDS
+    return max(a.little.total(), b.little.total()) - shared <= MAX_LITTLE_WORDS
 
 
 def _ordered(a: Wording, b: Wording) -> tuple[list[Part], list[Part]]:
@@ -88,7 +89,7 @@ def _roles(parts: Sequence[Part]) -> tuple[list[str], Counter[tuple[str, str]]]:
     return [part.stem for part in parts if not part.marker], Counter(part[:2] for part in parts if part.marker)
 
 
-def _is_turned(ours: Sequence[Part], theirs: Sequence[Part]) -> bool:
+def _is_turned(ours: Sequence[Part], theirs: Sequence[Part], compound: Collection[str]) -> bool:
     """Whether neighbours changed places, and neither its part: dogs and cats, my car's oil, "if it rains" at the end.
 
     Tries every place for the three cuts, at most 16 words.
@@ -99,7 +100,7 @@ def _is_turned(ours: Sequence[Part], theirs: Sequence[Part]) -> bool:
         stems[:start] + stems[cut:end] + stems[start:cut] + stems[end:] == wanted
         and (
             (is_list and part.coordinated and not part.marker)  # rinse and *then* dry is no list
-            or _compounds(theirs[start:end]) < _compounds(ours[start:end])
+            or _count(theirs[start:end], compound) < _count(ours[start:end], compound)
             or _roles(ours[start:end])[1] == _roles(theirs[start:end])[1]
         )
         for cut, part in enumerate(ours)
@@ -109,5 +110,5 @@ def _is_turned(ours: Sequence[Part], theirs: Sequence[Part]) -> bool:
     )
 
 
-def _compounds(parts: Sequence[Part]) -> int:
-    return sum(part.marker in _COMPOUND for part in parts)
+def _count(parts: Sequence[Part], markers: Collection[str]) -> int:
+    return sum(part.marker in markers for part in parts)
