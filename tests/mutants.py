@@ -2637,8 +2637,8 @@ MUTANTS = (
     Mutant(
         name="words that say who and when may stand anywhere",
         file="core/semantic/guards/made_from.py",
-        old="    is_same = _roles(ours) == _roles(theirs)",
-        new="    is_same = set(_roles(ours)[0]) == set(_roles(theirs)[0])",
+        old="        _roles(ours) == _roles(theirs)\n",
+        new="        set(_roles(ours)[0]) == set(_roles(theirs)[0])\n",
         tests="tests/semantic/guards/test_languages.py",
     ),
     Mutant(
