@@ -2628,6 +2628,27 @@ MUTANTS = (
         tests="tests/semantic/test_decision.py",
     ),
     Mutant(
+        name="a word more may ask something else and is served",
+        file="core/semantic/guards/checks.py",
+        old="        return added(pair.a, pair.b), True",
+        new='        return "", True',
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="words that say who and when may stand anywhere",
+        file="core/semantic/guards/made_from.py",
+        old="        _roles(ours) == _roles(theirs)\n",
+        new="        set(_roles(ours)[0]) == set(_roles(theirs)[0])\n",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="who asks in words of their own is taken for one who adds a word",
+        file="core/semantic/guards/made_from.py",
+        old="MAX_LITTLE_WORDS = 1",
+        new="MAX_LITTLE_WORDS = 20",
+        tests="tests/semantic/guards/test_made_from.py",
+    ),
+    Mutant(
         name="two orders on one pasted text are compared whole",
         file="core/semantic/guards/remainder.py",
         old="    if not (_is_long(question) or _is_long(stored)):",

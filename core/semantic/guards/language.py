@@ -38,6 +38,7 @@ class Language:
         self.pronouns = lists.get("pronouns", frozenset())
         self.question_words = lists.get("question_words", frozenset())
         self.grammar = lists.get("grammar", frozenset())
+        self.past = lists.get("past", frozenset())
         self.reporting = lists.get("reporting", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
         self.unmarking = self.auxiliaries | self.pronouns | self.question_words
@@ -53,6 +54,11 @@ class Language:
 
         self.numbers = dict(_numbers(data.numbers))
         self.scales = {word: value for value, words in _values(data.numbers.scales) for word in words}
+        self.units = {
+            self.stem(word): (int(count), unit)
+            for *words, count, unit in _alternatives(data.numbers.units)
+            for word in words
+        }
         self.loose_numbers = frozenset(data.numbers.loose.split())
         self.idle_numbers = Patterns((("", pattern) for pattern in data.numbers.idle), lists)
 
@@ -65,6 +71,9 @@ class Language:
 
         self.markers = {word: words[0] for words in _alternatives(data.roles.markers) for word in words}
         self.coordinators = frozenset(data.roles.coordinators.split())
+        self.compound = frozenset(data.roles.compound.split())
+        self.clauses = frozenset(data.roles.clauses.split())
+        self.passive = Patterns((("", pattern) for pattern in data.roles.passive), lists)
         self.opposite_markers = frozenset(frozenset(words) for words in _alternatives(data.roles.opposite))
         self.symmetric = frozenset(self.stem(word) for word in data.roles.symmetric.split())
         self.nothing = frozenset(tuple(phrase.split("_")) for phrase in data.meaning.nothing.split())
@@ -72,6 +81,10 @@ class Language:
             tuple(phrase.split("_")): phrases[0] for phrases in _alternatives(data.meaning.same) for phrase in phrases
         }
         self.anywhere = frozenset(data.meaning.anywhere.split())
+        self.idle = Patterns((("", pattern) for pattern in data.meaning.idle), lists)
+        light = data.meaning.light.split()
+        light += [prefix + word for prefix in self.negative_prefixes for word in light]
+        self.weightless = frozenset(map(self.stem, (*light, *self.coordinators, *self.numbers, *self.scales)))
         self.longest_phrase = max(map(len, (*self.nothing, *self.same)), default=1)
         self.case_decides = frozenset(data.names.case_decides.split())
 

@@ -6,12 +6,14 @@ Pure, and cheap: tens of microseconds for a question. What it knows of a languag
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from .language import Language, language
-from .numbers import Number, numbers_in
+from .numbers import Number, in_smaller_units, numbers_in
+from .patterns import Patterns
 from .tokens import Token, tokenize
 
 _IDENTIFIER = re.compile(
@@ -45,7 +47,7 @@ class Wording:
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
         self.language = language
-        self.tokens = tokenize(text, self.language)
+        self.tokens = in_smaller_units(tokenize(text, self.language), self.language)
         self.words = tuple(token.word for token in self.tokens)
 
     @cached_property
@@ -105,6 +107,21 @@ class Wording:
         return tuple(_negations(self.words, self.language))
 
     @cached_property
+    def prefixed(self) -> tuple[tuple[str, str], ...]:
+        """Words that a prefix may turn round, and what they are without it: unsafe and safe."""
+        return tuple(
+            (word, bare)
+            for word in self.word_set
+            for prefix in self.language.negative_prefixes
+            if len(bare := word.removeprefix(prefix)) >= 4 and bare != word
+        )
+
+    @cached_property
+    def is_passive(self) -> bool:
+        """Whether it says by whom something is done, behind what is done."""
+        return any(self.language.passive.find(self.words))
+
+    @cached_property
     def asks(self) -> frozenset[str]:
         """What is asked for: reason, person, place, time, duration, frequency, quantity, way; empty when open."""
         return frozenset(match.name for match in self.language.asking.find(self.words))
@@ -113,6 +130,33 @@ class Wording:
     def parts(self) -> tuple[Part, ...]:
         """The words that carry matter, in order."""
         return tuple(_parts(self.tokens, self.language))
+
+    @cached_property
+    def matter(self) -> Counter[str]:
+        """The stems of the words that carry matter, numbers and signs left out."""
+        return Counter(stem for stem, carries in self._carrying if carries)
+
+    @cached_property
+    def weighty(self) -> Counter[str]:
+        """Those of them that do not come and go without asking something else."""
+        weightless = self.language.weightless
+        return Counter({stem: count for stem, count in self.matter.items() if stem not in weightless})
+
+    @cached_property
+    def little(self) -> Counter[str]:
+        """The stems of all other words."""
+        weightless = self.language.weightless
+        return Counter(stem for stem, carries in self._carrying if not carries or stem in weightless)
+
+    @cached_property
+    def _carrying(self) -> list[tuple[str, bool]]:
+        language, words = self.language, self.words
+        idle = _places(language.idle, words)
+        return [
+            (language.stem(token.word), _is_matter(token, language))
+            for place, token in enumerate(self.tokens)
+            if token.word[:1].isalpha() and place not in idle
+        ]
 
     @cached_property
     def initials(self) -> str:
@@ -157,8 +201,12 @@ def _meaning(text: Wording) -> Iterator[str]:
             place += 1
 
 
+def _places(patterns: Patterns, words: tuple[str, ...]) -> set[int]:
+    return {place for match in patterns.find(words) for place in match.places}
+
+
 def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
-    idle = {place for match in language.idle_negations.find(words) for place in match.places}
+    idle = _places(language.idle_negations, words)
     naming = {match.places[0] for match in language.negating_next.find(words)}
     for index, word in enumerate(words):
         if index in idle:
@@ -192,7 +240,7 @@ def _parts(tokens: tuple[Token, ...], language: Language) -> list[Part]:
             owns = position + 1 < len(tokens) and tokens[position + 1].word == "'s"
             parts.append(Part(language.stem(word), "'s" if owns else marker, coordinated))
             marker, coordinated = "", False
-        elif word in language.unmarking:
+        elif word in language.unmarking and marker not in language.clauses:
             marker = ""
     return parts
 
