@@ -179,10 +179,11 @@ def wording_of(text: str, code: str) -> Wording:
 
 def _meaning(text: Wording) -> Iterator[str]:
     words, language = text.words, text.language
+    longest = 0 if _quotes(words, language) else language.longest_phrase
     numbers = {number.start: number for number in text.counted}
     place = 0
     while place < len(words):
-        for size in range(min(language.longest_phrase, len(words) - place), 0, -1):
+        for size in range(min(longest, len(words) - place), 0, -1):
             phrase = words[place : place + size]
             if phrase in language.nothing or phrase in language.same:
                 break
@@ -199,6 +200,22 @@ def _meaning(text: Wording) -> Iterator[str]:
             if words[place] not in _SILENT:
                 yield language.stem(words[place])
             place += 1
+
+
+def _quotes(words: tuple[str, ...], language: Language) -> bool:
+    """Whether a text asks about words: what is "hello" in German? Not where it is politeness: can you tell me ..."""
+    if language.quoting.isdisjoint(words):
+        return False
+    sizes = range(2, language.longest_phrase + 1)
+    return any(
+        word in language.quoting
+        and not any(
+            words[start : start + size] in language.nothing
+            for size in sizes
+            for start in range(max(0, place - size + 1), place + 1)
+        )
+        for place, word in enumerate(words)
+    )
 
 
 def _places(patterns: Patterns, words: tuple[str, ...]) -> set[int]:
