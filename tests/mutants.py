@@ -108,6 +108,27 @@ MUTANTS = (
         tests="tests/operations/test_invalidations.py",
     ),
     Mutant(
+        name="words that mean the same are the same where a question is about them",
+        file="core/semantic/guards/wording.py",
+        old="    if language.quoting.isdisjoint(words):",
+        new="    if True:",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="greetings carry nothing in a name",
+        file="core/semantic/guards/wording.py",
+        old="(place == 0 and not tokens[after].raw[:1].isupper())",
+        new="place >= 0",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="words that mean the same are the same where a text sets them apart",
+        file="core/semantic/guards/wording.py",
+        old="if said.setdefault(same, phrase) != phrase:",
+        new="if not said.setdefault(same, phrase):",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
         name="of two question words it no longer matters which stands where",
         file="core/semantic/guards/wording.py",
         old="        if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):",

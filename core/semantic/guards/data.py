@@ -102,6 +102,7 @@ class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     nothing: str = ""
+    greetings: str = ""
     same: str = ""
     anywhere: str = ""
     light: str = ""

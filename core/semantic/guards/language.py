@@ -78,6 +78,7 @@ class Language:
         self.opposite_markers = frozenset(frozenset(words) for words in _alternatives(data.roles.opposite))
         self.symmetric = frozenset(self.stem(word) for word in data.roles.symmetric.split())
         self.nothing = frozenset(tuple(phrase.split("_")) for phrase in data.meaning.nothing.split())
+        self.greetings = frozenset(tuple(phrase.split("_")) for phrase in data.meaning.greetings.split())
         self.same = {
             tuple(phrase.split("_")): phrases[0] for phrases in _alternatives(data.meaning.same) for phrase in phrases
         }
@@ -86,7 +87,7 @@ class Language:
         light = data.meaning.light.split()
         light += [prefix + word for prefix in self.negative_prefixes for word in light]
         self.weightless = frozenset(map(self.stem, (*light, *self.coordinators, *self.numbers, *self.scales)))
-        self.longest_phrase = max(map(len, (*self.nothing, *self.same)), default=1)
+        self.longest_phrase = max(map(len, (*self.nothing, *self.greetings, *self.same)), default=1)
         self.case_decides = frozenset(data.names.case_decides.split())
 
         self._prefixes, self._suffixes = _affixes(data.tokens.prefixes), _affixes(data.tokens.suffixes)
@@ -185,7 +186,7 @@ def _content(data: LanguageData) -> Iterator[str]:
     """The texts of a file in which its other words are, names left out."""
     yield from (data.numbers.words, data.numbers.scales, *data.numbers.idle, *data.numbers.operators)
     yield from (data.contrasts.opposites, *data.contrasts.particles, *data.contrasts.particles.values())
-    yield from (data.meaning.nothing, data.meaning.same)
+    yield from (data.meaning.nothing, data.meaning.greetings, data.meaning.same)
     yield from (words for name, words in data.contrasts.exclusive.items() if name not in _NAMED)
 
 

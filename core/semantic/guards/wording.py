@@ -82,7 +82,7 @@ class Wording:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
         same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        words = tuple(_meaning(self))
+        words = tuple(_meaning(self, 0 if _quotes(self.words, self.language) else self.language.longest_phrase))
         movable = [word for word in words if word in self.language.anywhere]
         if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
             return words  # eats when and sleeps why; said when that he comes
@@ -177,29 +177,44 @@ def wording_of(text: str, code: str) -> Wording:
     return Wording(text, language(code))
 
 
-def _meaning(text: Wording) -> Iterator[str]:
+def _meaning(text: Wording, longest: int) -> list[str]:
+    """`longest`: of the phrases that are looked for, so many words; 0 where every word counts."""
     words, language = text.words, text.language
-    longest = 0 if _quotes(words, language) else language.longest_phrase
     numbers = {number.start: number for number in text.counted}
+    meaning: list[str] = []
+    said: dict[str, tuple[str, ...]] = {}
     place = 0
     while place < len(words):
         for size in range(min(longest, len(words) - place), 0, -1):
             phrase = words[place : place + size]
-            if phrase in language.nothing or phrase in language.same:
+            if phrase in language.nothing or phrase in language.same or _greets(text, place, size):
                 break
         else:
             phrase = ()
         if phrase:
-            if phrase in language.same:
-                yield language.same[phrase]
+            if same := language.same.get(phrase):
+                if said.setdefault(same, phrase) != phrase:  # a car or an automobile: the text sets them apart
+                    return _meaning(text, 0)
+                meaning.append(same)
             place += len(phrase)
         elif number := numbers.get(place):
-            yield number.plain.removesuffix("?")
+            meaning.append(number.plain.removesuffix("?"))
             place = number.end
         else:
             if words[place] not in _SILENT:
-                yield language.stem(words[place])
+                meaning.append(language.stem(words[place]))
             place += 1
+    return meaning
+
+
+def _greets(text: Wording, place: int, size: int) -> bool:
+    """Whether a greeting stands here, between marks or at the start, but in no name: not in "Who sings Hello?"."""
+    tokens, after = text.tokens, place + size
+    if text.words[place:after] not in text.language.greetings:
+        return False
+    begins = tokens[place].opens or text.words[place - 1] == ","
+    ends = after == len(tokens) or tokens[after].opens or text.words[after] == ","
+    return (begins and ends) or (place == 0 and not tokens[after].raw[:1].isupper())
 
 
 def _quotes(words: tuple[str, ...], language: Language) -> bool:
