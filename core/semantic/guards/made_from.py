@@ -24,6 +24,8 @@ def added(a: Wording, b: Wording) -> str:
 
     Where each has words that the other lacks the cosine moves.
     """
+    if a.quotes and b.quotes and a.weighty == b.weighty and (exchanged := a.word_set ^ b.word_set):
+        return f"they ask about words, and only one has {min(exchanged)}"
     less, more = sorted((a, b), key=lambda text: len(text.matter))
     if not less.matter.keys() <= more.matter.keys() or not _are_close(a, b):
         return ""

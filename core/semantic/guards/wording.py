@@ -82,11 +82,16 @@ class Wording:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
         same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        words = tuple(_meaning(self, 0 if _quotes(self.words, self.language) else self.language.longest_phrase))
+        words = tuple(_meaning(self, 0 if self.quotes else self.language.longest_phrase))
         movable = [word for word in words if word in self.language.anywhere]
         if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
             return words  # eats when and sleeps why; said when that he comes
         return (*(word for word in words if word not in movable), *movable)
+
+    @cached_property
+    def quotes(self) -> bool:
+        """Whether it asks about words: what is "hello" in German?"""
+        return _quotes(self.words, self.language)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:

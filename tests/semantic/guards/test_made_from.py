@@ -26,6 +26,11 @@ def differences(one: str, other: str) -> tuple[str, str]:
         ("Can I enter?", "Can my guest enter?", "only one says it: guest"),
         ("Who taught Plato?", "Who was taught by Plato?", "only one says by whom it is done"),
         ("Is the road closed?", "Was the road closed?", "only one is in the past"),
+        (
+            "How do you say hello in German?",
+            "How do you say thanks in German?",
+            "they ask about words, and only one has hello",
+        ),
         ("Leeds York trains", "York Leeds trains", "the same words in another order"),
     ],
 )
