@@ -74,8 +74,10 @@ class RoleData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     follow: bool = False
     markers: str = ""
     compound: str = ""
+    particles: str = ""
     clauses: str = ""
     passive: tuple[str, ...] = ()
+    agent: str = ""
     coordinators: str = ""
     opposite: str = ""
     symmetric: str = ""
@@ -143,6 +145,7 @@ class LanguageData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     numbers: NumberData = NumberData()
     negation: NegationData = NegationData()
     questions: dict[str, tuple[str, ...]] = {}
+    tenses: dict[str, tuple[str, ...]] = {}
     roles: RoleData = RoleData()
     names: NameData = NameData()
     contrasts: ContrastData = ContrastData()

@@ -38,7 +38,6 @@ class Language:
         self.pronouns = lists.get("pronouns", frozenset())
         self.question_words = lists.get("question_words", frozenset())
         self.grammar = lists.get("grammar", frozenset())
-        self.past = lists.get("past", frozenset())
         self.reporting = lists.get("reporting", frozenset())
         self.quoting = lists.get("quoting", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
@@ -68,12 +67,15 @@ class Language:
         self.negating_next = Patterns((("", pattern) for pattern in data.negation.of_next), lists)
         self.idle_negations = Patterns((("", pattern) for pattern in data.negation.idle), lists)
         self.negative_prefixes = tuple(data.negation.prefixes.split())
+        self.tenses = Patterns(((kind, one) for kind, some in data.tenses.items() for one in some), lists)
         self.asking = Patterns(((kind, one) for kind, some in data.questions.items() for one in some), lists)
 
         self.markers = {word: words[0] for words in _alternatives(data.roles.markers) for word in words}
         self.coordinators = frozenset(data.roles.coordinators.split())
         self.compound = frozenset(data.roles.compound.split())
+        self.particles = frozenset(data.roles.particles.split())
         self.clauses = frozenset(data.roles.clauses.split())
+        self.agent = data.roles.agent
         self.passive = Patterns((("", pattern) for pattern in data.roles.passive), lists)
         self.opposite_markers = frozenset(frozenset(words) for words in _alternatives(data.roles.opposite))
         self.symmetric = frozenset(self.stem(word) for word in data.roles.symmetric.split())

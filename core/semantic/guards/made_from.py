@@ -18,6 +18,12 @@ MAX_WORDS = 16
 MAX_LITTLE_WORDS = 1
 """How many words that carry little close texts exchange, or one has more."""
 
+MAX_MORE = 2
+"""How many one may have more, where it has all words of the other."""
+
+_MAY = frozenset({"permission", "advice", "duty"})
+"""Kinds of questions that are asked in the words of others: can I ..., how can I ..."""
+
 
 def added(a: Wording, b: Wording) -> str:
     """Why one says more than the other: *my mother*, the camera lens *cap*, *stop* feeding; "" where it does not.
@@ -35,14 +41,18 @@ def added(a: Wording, b: Wording) -> str:
 
 def moved(a: Wording, b: Wording) -> str:
     """Why the same words say something else: who does it to whom, what comes first, when; "" where they do not."""
-    if a.weighty != b.weighty or not _are_short(a, b):
+    if not _are_short(a, b) or _without(a.weighty, a.particles) != _without(b.weighty, b.particles):
         return ""
     if a.is_passive != b.is_passive:
-        return "only one says by whom it is done"
+        return "" if _is_same_said_in_passive(a, b) else "only one says by whom it is done"
     if not _are_close(a, b):
         return ""
-    if a.word_set.isdisjoint(a.language.past) != b.word_set.isdisjoint(b.language.past):
-        return "only one is in the past"
+    if tenses := a.tenses ^ b.tenses:
+        return f"only one is in the {min(tenses)}"
+    if (asked := a.asks - _MAY) and (other := b.asks - _MAY) and asked.isdisjoint(other):
+        return f"one asks for the {min(asked)}, the other for the {min(other)}"
+    if (only_ours := a.particles - b.particles) and (only_theirs := b.particles - a.particles):
+        return f"{min(only_ours)} is not {min(only_theirs)}"
     if a.stems & a.language.symmetric and b.stems & b.language.symmetric:
         return ""
     ours, theirs = _ordered(a, b)
@@ -56,6 +66,23 @@ def moved(a: Wording, b: Wording) -> str:
     return "" if is_same else "the same words in another order"
 
 
+def _without(words: Counter[str], left_out: Collection[str]) -> dict[str, int]:
+    return {word: count for word, count in words.items() if word not in left_out}
+
+
+def _is_same_said_in_passive(a: Wording, b: Wording) -> bool:
+    """Whether one has in the passive what the other has in the active: my account was frozen by the bank."""
+    passive, active = (a, b) if a.is_passive else (b, a)
+    said = [part.stem for part in active.parts]
+    stems, markers = [part.stem for part in passive.parts], [part.marker for part in passive.parts]
+    return any(
+        markers[by] == passive.language.agent
+        and said == [*stems[by:end], stems[by - 1], *stems[: by - 1], *stems[end:]]
+        for by in range(1, len(stems))
+        for end in range(by + 1, len(stems) + 1)
+    )
+
+
 def _are_short(a: Wording, b: Wording) -> bool:
     return max(a.word_count, b.word_count) <= MAX_WORDS
 
@@ -64,7 +91,8 @@ def _are_close(a: Wording, b: Wording) -> bool:
     if not _are_short(a, b):
         return False
     shared = (a.little & b.little).total()
-    return max(a.little.total(), b.little.total()) - shared <= MAX_LITTLE_WORDS
+    fewer, more = sorted((a.little.total() - shared, b.little.total() - shared))
+    return more <= (MAX_LITTLE_WORDS if fewer else MAX_MORE)
 
 
 def _ordered(a: Wording, b: Wording) -> tuple[list[Part], list[Part]]:
@@ -77,12 +105,12 @@ def _ordered(a: Wording, b: Wording) -> tuple[list[Part], list[Part]]:
 
 def _only(parts: Sequence[Part], told: Collection[str]) -> list[Part]:
     kept: list[Part] = []
-    marker = ""  # of a word that is left out: "with one card" is "with a card"
+    marker, coordinated = "", False  # of a word that is left out: "with one card" is "with a card"
     for part in parts:
-        marker = part.marker or marker
+        marker, coordinated = part.marker or marker, part.coordinated or coordinated
         if part.stem in told:
-            kept.append(part._replace(marker=marker))
-            marker = ""
+            kept.append(Part(part.stem, marker, coordinated))
+            marker, coordinated = "", False
     return kept
 
 

@@ -127,6 +127,16 @@ class Wording:
         return any(self.language.passive.find(self.words))
 
     @cached_property
+    def tenses(self) -> frozenset[str]:
+        """Of which times beside the present it speaks."""
+        return frozenset(match.name for match in self.language.tenses.find(self.words))
+
+    @cached_property
+    def particles(self) -> frozenset[str]:
+        """Its particles, which make another verb of one."""
+        return self.word_set & self.language.particles
+
+    @cached_property
     def asks(self) -> frozenset[str]:
         """What is asked for: reason, person, place, time, duration, frequency, quantity, way; empty when open."""
         return frozenset(match.name for match in self.language.asking.find(self.words))

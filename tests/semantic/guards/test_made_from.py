@@ -27,6 +27,13 @@ def differences(one: str, other: str) -> tuple[str, str]:
         ("Who taught Plato?", "Who was taught by Plato?", "only one says by whom it is done"),
         ("Is the road closed?", "Was the road closed?", "only one is in the past"),
         (
+            "Where do I file an objection?",
+            "How do I file an objection?",
+            "one asks for the place, the other for the way",
+        ),
+        ("When did I set up the alarm?", "When did I set off the alarm?", "up is not off"),
+        ("Can I renew a passport?", "Can I renew a passport for my son?", "only one says it: son"),
+        (
             "How do you say hello in German?",
             "How do you say thanks in German?",
             "they ask about words, and only one has hello",
@@ -48,6 +55,10 @@ def test_the_reason_says_what_differs(one, other, reason):
         ("What is the melting point of tin?", "What is tin's melting point?"),
         ("Can I pay by cheque?", "Can I pay with a cheque?"),
         ("Compare tea and milk", "Compare milk and tea"),
+        ("A room for two adults and one child", "A room for one child and two adults"),
+        ("Why did the bank freeze my account?", "Why was my account frozen by the bank?"),
+        ("I've lost my key, what now?", "I have lost my key, what now?"),
+        ("Oh and what's the limit?", "What's the limit?"),
         ("Thanks in advance. Where is my parcel?", "Where is my parcel?"),
     ],
 )
@@ -83,14 +94,14 @@ def test_a_text_does_not_differ_from_itself(text):
 def labelled_pairs() -> Iterator[tuple[str, str, str, bool]]:
     """Kind, two questions, and whether one answer serves both."""
     for kind, pairs in tomllib.loads((FOLDER / "made_from.toml").read_text(encoding="utf-8")).items():
-        for name in ("apart", "alike"):
-            yield from ((kind, *pair.split(" | "), name == "alike") for pair in pairs[name])
+        for name, some in pairs.items():
+            yield from ((kind, *pair.split(" | "), name == "alike") for pair in some)
 
 
 def test_few_pairs_that_are_apart_pass_and_most_that_are_alike_do():
     apart = [check(one, other).passed for _, one, other, is_alike in labelled_pairs() if not is_alike]
     alike = [check(one, other) for _, one, other, is_alike in labelled_pairs() if is_alike]
-    assert (len(apart), len(alike)) == (132, 84)
-    assert sum(apart) <= 6
-    assert sum(verdict.passed for verdict in alike) >= 66
-    assert sum(verdict.passed or verdict.judgeable for verdict in alike) >= 77
+    assert (len(apart), len(alike)) == (354, 234)
+    assert sum(apart) <= 0.1 * len(apart)
+    assert sum(verdict.passed for verdict in alike) >= 0.8 * len(alike)
+    assert sum(verdict.passed or verdict.judgeable for verdict in alike) >= 0.93 * len(alike)
