@@ -24,7 +24,7 @@ from pages.components.display.selectable import selectable, selected
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.address import ID, close, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
-from pages.components.shell.view_controls import choose_view
+from pages.components.shell.view_controls import choose_view, say_filter
 
 SECONDS = 5
 
@@ -62,6 +62,7 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
         text = find_field()
+    say_filter(view)
     texts, numbers = linked_filters()
     begins_at = ends_at = None
     if view.window.has_ended:
