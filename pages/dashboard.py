@@ -44,8 +44,10 @@ def page() -> None:
     live = live and not view.window.has_ended
     say_filter(view)
     zoom()
+    explain = st.fragment(changed, run_every=CHART_SECONDS if live else None)
+    explain(view, compare, first=True)
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
-    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
+    explain(view, compare, first=False)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 

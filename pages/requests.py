@@ -161,7 +161,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
             name=TABLE,
             alt="Latest requests",
             column_config=tables.REQUEST_COLUMNS,
-            column_order=tables.REQUESTS_SHOWN,
+            column_order=tables.REQUESTS_SHOWN if where.namespace else tables.REQUESTS_OF_ALL_SHOWN,
             height=min(420, 38 + 35 * len(listed)),
         )
         select(TABLE, chosen)
@@ -209,6 +209,13 @@ def _show_before(at: float) -> None:
 
 def nothing_found(where: RequestFilter) -> None:
     """Draws the page without a match: what to do instead."""
+    if (latest := queries.latest_request()).value is None and not latest.error:
+        placeholder(
+            ":material/receipt_long: **No requests yet**",
+            "Each request is listed here as it comes. Send one in the playground, or point a client at the gateway.",
+            _to_playground,
+        )
+        return
     text = f"The log keeps the latest {KEEP:,} requests, for a week at most. Choose a longer range, or other filters."
     settings = context.services().settings
     if where.text and not settings.record_prompts:
@@ -216,6 +223,11 @@ def nothing_found(where: RequestFilter) -> None:
     if where.text and not settings.record_callers:
         text += " Users and request ids are not kept (`ENCORE_RECORD_CALLERS`)."
     placeholder(":material/search_off: **No matching request**", text)
+
+
+def _to_playground() -> None:
+    if st.button("Open the playground", key="first-request", icon=":material/chat:"):
+        visit("pages/playground.py")
 
 
 def detail(record: RequestRecord, answer: str | None) -> None:

@@ -20,8 +20,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     window before is known).
 
     Of one namespace; of one model and miss reason, or of all of them where `since` what loses its hits is known (Unix
-    seconds). The `headline` says that in a few words, and is empty elsewhere; `lost_hits` are misses whose question had
-    been asked in another scope, of the latest requests.
+    seconds; `until` None: it goes on). The `headline` says that in a few words, and is empty elsewhere; `lost_hits` are
+    misses whose question had been asked in another scope, of the latest requests.
     """
 
     namespace: str
@@ -32,12 +32,18 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     reason: str | None = None
     since: float | None = None
+    until: float | None = None
     system_prompt: tuple[str, str] | None = None
 
     @property
     def words(self) -> str:
         """The headline and the details."""
         return f"{self.headline}. {self.details}" if self.headline else self.details
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether what loses the hits is known and goes on."""
+        return bool(self.headline) and self.until is None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -108,5 +114,6 @@ def _of_scopes(
         lost_hits=one.repeated,
         change=of_it,
         since=None if one.changing is None else one.changing.since,
+        until=None if one.changing is None else one.changing.until,
         system_prompt=one.apart.system_prompt,
     )

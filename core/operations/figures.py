@@ -152,6 +152,7 @@ class CauseOut(BaseModel):
     model: str | None
     reason: str | None
     since: float | None = Field(description="Since when hits are lost by it, where it is known.")
+    until: float | None = Field(description="Null: it goes on.")
     system_prompt: list[str] | None = Field(description="The words in which two differ, where prompts are kept.")
 
 

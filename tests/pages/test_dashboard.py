@@ -32,7 +32,7 @@ from pages.components.data.view import RANGES, View
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
 from pages.components.display.figures import money
-from tests.pages.conftest import everything_said, select_rows
+from tests.pages.conftest import everything_said, from_top_to_bottom, select_rows
 from workers.queue import JobState
 
 
@@ -555,6 +555,23 @@ def test_the_card_says_what_changed_the_hit_rate_and_leads_to_its_requests(open_
     assert links_of_parts(at) == [{"namespace": "shop", "model": "gpt-4o", "outcome": "miss", "reason": "expired"}]
     assert "What changed" not in plainly(open_page("dashboard", compare="false"))
     assert "What changed" not in plainly(open_page("dashboard", namespace="other"))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_known_cause_stands_above_the_figures(open_page, services, provider, is_known):
+    lookups(services, hits=90, misses=10, seconds_ago=1300)
+    lookups(services, hits=40, misses=60, seconds_ago=300)
+    for number in range(60 if is_known else 0):
+        messages = [{"role": "system", "content": f"It is {number}."}, {"role": "user", "content": "What is a card?"}]
+        services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+    # What is counted a moment ago is in neither of two windows that are compared.
+    drawn = from_top_to_bottom(open_page("dashboard", compare="false" if is_known else "true").main)
+    said = [one.value for one in drawn if one.type in ("markdown", "caption")]
+    card, figures = (
+        next(place for place, words in enumerate(said) if words.startswith(begin))
+        for begin in ("**What changed**", "Last 15 minutes")
+    )
+    assert (card < figures) is is_known
 
 
 def test_a_filter_is_said_loudly_and_ended_by_one_click(open_page, services):

@@ -17,8 +17,12 @@ from pages.components.shell.address import carried
 MOST = 3
 
 
-def changed(view: View, compare: bool) -> None:
-    """Draws the card: against the window before with `compare`, and of the latest requests."""
+def changed(view: View, compare: bool, *, first: bool) -> None:
+    """Draws the card: against the window before with `compare`, and of the latest requests.
+
+    The page has two places for it: `first`, above the figures, where a cause is known that has lost hits and has not
+    ended; else the one below them.
+    """
     now = queries.summary(view).value
     if now is None or not now.requests:
         return
@@ -26,10 +30,12 @@ def changed(view: View, compare: bool) -> None:
     scopes = changes.scopes(view).value or Scopes(looked_at=0, since=None)
     if not scopes.told and (change is None or change.change is None):
         return
+    causes = causes_of(change, scopes, clock)
+    if first != any(cause.is_urgent for cause in causes[:1]):
+        return
     naming = queries.naming()
     with st.container(border=True, gap="xxsmall", key="changed"):
         _rates(change, view)
-        causes = causes_of(change, scopes, clock)
         told = [cause for cause in causes if cause.is_told]
         for cause in told[:MOST]:
             _cause(cause, naming)
