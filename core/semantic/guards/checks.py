@@ -17,14 +17,12 @@ from functools import cached_property, lru_cache
 from .contrasts import Contrasts, contrasts_of
 from .language import language
 from .letters import fold_letters, scripts_in
+from .made_from import MAX_WORDS, added, moved
 from .spoken import Spoken, spoken
 from .wording import Part, Wording, wording_of
 
 _DEFAULT = "en"
 """Whose words are looked at in texts whose language has no file."""
-
-MAX_WORDS = 16
-"""Of longer texts only exchanged details are compared: a number, a name in each. Others come and go in them."""
 
 MAX_WORDS_CONTRAST = 24
 """In longer texts two words of one set meet by chance."""
@@ -54,8 +52,8 @@ class Guard(StrEnum):
     """What is left of two long texts: see `remainder`."""
 
 
-DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard) - {Guard.ORDER}
-"""What is on unless a namespace says otherwise. Word order alone removes more right answers than wrong ones."""
+DEFAULT_GUARDS: frozenset[Guard] = frozenset(Guard)
+"""What is on unless a namespace says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +81,11 @@ class _Pair:
         self.contrasts = contrasts or contrasts_of(self.language.code)
         self.longest = max(a.word_count, b.word_count)
         self.is_short = self.longest <= MAX_WORDS
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether a cosine may decide where the guards see no difference."""
+        return all(language(one.code).data.is_open for one in self.languages if one.code)
 
     @cached_property
     def found(self) -> tuple[dict[int, dict[int, str]], dict[int, dict[int, str]]]:
@@ -209,12 +212,11 @@ def _negation(pair: _Pair) -> str:
 
 def _negations(text: Wording, other: Wording) -> tuple[str, ...]:
     """With those made by a prefix, where the other text has the bare word: unsafe and safe."""
-    by_prefix = (
+    by_prefix = [
         text.language.stem(bare)
-        for word in text.word_set - other.word_set
-        for prefix in text.language.negative_prefixes
-        if len(bare := word.removeprefix(prefix)) >= 4 and bare != word and bare in other.word_set
-    )
+        for word, bare in text.prefixed
+        if bare in other.word_set and word not in other.word_set
+    ]
     return text.negations + tuple(by_prefix)
 
 
@@ -240,6 +242,7 @@ _QUESTIONS_APART = frozenset(
         "way": ("time", "duration", "frequency", "quantity"),
         "time": ("quantity",),
         "frequency": ("quantity",),
+        "permission": ("advice", "duty"),
     }.items()
     for other in others
 )
@@ -285,7 +288,9 @@ def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | 
         return None
     if last == first + 1 and not ours[last].marker:
         return None  # "pending payment" is "payment pending"
-    if any(part.coordinated for part in (*ours[first + 1 : last + 1], *theirs[first + 1 : last + 1])):
+    if any(
+        part.coordinated and not part.marker for part in (*ours[first + 1 : last + 1], *theirs[first + 1 : last + 1])
+    ):
         return None  # "cats and dogs" are "dogs and cats"
     return ours[first].stem, ours[last].stem
 
@@ -345,9 +350,8 @@ def _missing(text: Wording, other: Wording) -> set[str]:
     return missing - other.identifiers - {token.raw for token in other.tokens}
 
 
-def _order(pair: _Pair) -> str:
-    ours, theirs = [part.stem for part in pair.a.parts], [part.stem for part in pair.b.parts]
-    return "the same words in another order" if ours != theirs and sorted(ours) == sorted(theirs) else ""
+def _order(pair: _Pair) -> tuple[str, bool]:
+    return moved(pair.a, pair.b) if pair.is_open else "", True
 
 
 _SCRIPTS = {"han": "Chinese", "kana": "Japanese", "hangul": "Korean", "another": "other"}
@@ -380,8 +384,9 @@ def _scripts(text: str) -> frozenset[str]:
 
 def _words(pair: _Pair) -> tuple[str, bool]:
     """Where it is not measured how much a cosine may overlook, nothing but what the file calls the same may differ."""
-    told = [language(one.code).data for one in pair.languages if one.code]
-    if all(data.is_open for data in told) or pair.a.meaning == pair.b.meaning:
+    if pair.is_open:
+        return added(pair.a, pair.b), True
+    if pair.a.meaning == pair.b.meaning:
         return "", True
     ours, theirs = Counter(pair.a.meaning), Counter(pair.b.meaning)
     only_ours, only_theirs = min(ours - theirs, default=""), min(theirs - ours, default="")
@@ -390,7 +395,11 @@ def _words(pair: _Pair) -> tuple[str, bool]:
     return f"only one says it: {only_ours or 'nothing'} and {only_theirs or 'nothing'}", True
 
 
-_DOUBTS: dict[Guard, Callable[[_Pair], tuple[str, bool]]] = {Guard.LANGUAGE: _language, Guard.WORDS: _words}
+_DOUBTS: dict[Guard, Callable[[_Pair], tuple[str, bool]]] = {
+    Guard.LANGUAGE: _language,
+    Guard.ORDER: _order,
+    Guard.WORDS: _words,
+}
 """Guards that may leave it to a judge: each returns why, "" for nothing, and whether a judge may say."""
 
 _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
@@ -402,6 +411,5 @@ _GUARDS: dict[Guard, Callable[[_Pair], str]] = {
     Guard.ROLES: _roles,
     Guard.NAMES: _names,
     Guard.IDENTIFIERS: _identifiers,
-    Guard.ORDER: _order,
     Guard.REMAINDER: lambda pair: "",  # looks at two texts before they are a pair
 }

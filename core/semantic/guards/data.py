@@ -53,6 +53,7 @@ class NumberData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     loose: str = ""
     idle: tuple[str, ...] = ()
     composed: tuple[str, ...] = ()
+    units: str = ""
     operators: dict[str, str] = {}
 
 
@@ -72,6 +73,11 @@ class RoleData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     follow: bool = False
     markers: str = ""
+    compound: str = ""
+    particles: str = ""
+    clauses: str = ""
+    passive: tuple[str, ...] = ()
+    agent: str = ""
     coordinators: str = ""
     opposite: str = ""
     symmetric: str = ""
@@ -92,11 +98,17 @@ class ContrastData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class MeaningData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Phrases by which two texts may differ and still ask the same. `anywhere`: of which one may stand at any place."""
+    """Phrases by which two texts may differ and still ask the same. `anywhere`: of which one may stand at any place.
+
+    `light`: words that one text of an open language may have more than the other; `idle`: patterns of such phrases.
+    """
 
     nothing: str = ""
+    greetings: str = ""
     same: str = ""
     anywhere: str = ""
+    light: str = ""
+    idle: tuple[str, ...] = ()
 
 
 class Examples(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +145,7 @@ class LanguageData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     numbers: NumberData = NumberData()
     negation: NegationData = NegationData()
     questions: dict[str, tuple[str, ...]] = {}
+    tenses: dict[str, tuple[str, ...]] = {}
     roles: RoleData = RoleData()
     names: NameData = NameData()
     contrasts: ContrastData = ContrastData()

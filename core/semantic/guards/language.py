@@ -39,6 +39,7 @@ class Language:
         self.question_words = lists.get("question_words", frozenset())
         self.grammar = lists.get("grammar", frozenset())
         self.reporting = lists.get("reporting", frozenset())
+        self.quoting = lists.get("quoting", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
         self.unmarking = self.auxiliaries | self.pronouns | self.question_words
 
@@ -53,6 +54,11 @@ class Language:
 
         self.numbers = dict(_numbers(data.numbers))
         self.scales = {word: value for value, words in _values(data.numbers.scales) for word in words}
+        self.units = {
+            self.stem(word): (int(count), unit)
+            for *words, count, unit in _alternatives(data.numbers.units)
+            for word in words
+        }
         self.loose_numbers = frozenset(data.numbers.loose.split())
         self.idle_numbers = Patterns((("", pattern) for pattern in data.numbers.idle), lists)
 
@@ -61,18 +67,29 @@ class Language:
         self.negating_next = Patterns((("", pattern) for pattern in data.negation.of_next), lists)
         self.idle_negations = Patterns((("", pattern) for pattern in data.negation.idle), lists)
         self.negative_prefixes = tuple(data.negation.prefixes.split())
+        self.tenses = Patterns(((kind, one) for kind, some in data.tenses.items() for one in some), lists)
         self.asking = Patterns(((kind, one) for kind, some in data.questions.items() for one in some), lists)
 
         self.markers = {word: words[0] for words in _alternatives(data.roles.markers) for word in words}
         self.coordinators = frozenset(data.roles.coordinators.split())
+        self.compound = frozenset(data.roles.compound.split())
+        self.particles = frozenset(data.roles.particles.split())
+        self.clauses = frozenset(data.roles.clauses.split())
+        self.agent = data.roles.agent
+        self.passive = Patterns((("", pattern) for pattern in data.roles.passive), lists)
         self.opposite_markers = frozenset(frozenset(words) for words in _alternatives(data.roles.opposite))
         self.symmetric = frozenset(self.stem(word) for word in data.roles.symmetric.split())
         self.nothing = frozenset(tuple(phrase.split("_")) for phrase in data.meaning.nothing.split())
+        self.greetings = frozenset(tuple(phrase.split("_")) for phrase in data.meaning.greetings.split())
         self.same = {
             tuple(phrase.split("_")): phrases[0] for phrases in _alternatives(data.meaning.same) for phrase in phrases
         }
         self.anywhere = frozenset(data.meaning.anywhere.split())
-        self.longest_phrase = max(map(len, (*self.nothing, *self.same)), default=1)
+        self.idle = Patterns((("", pattern) for pattern in data.meaning.idle), lists)
+        light = data.meaning.light.split()
+        light += [prefix + word for prefix in self.negative_prefixes for word in light]
+        self.weightless = frozenset(map(self.stem, (*light, *self.coordinators, *self.numbers, *self.scales)))
+        self.longest_phrase = max(map(len, (*self.nothing, *self.greetings, *self.same)), default=1)
         self.case_decides = frozenset(data.names.case_decides.split())
 
         self._prefixes, self._suffixes = _affixes(data.tokens.prefixes), _affixes(data.tokens.suffixes)
@@ -171,7 +188,7 @@ def _content(data: LanguageData) -> Iterator[str]:
     """The texts of a file in which its other words are, names left out."""
     yield from (data.numbers.words, data.numbers.scales, *data.numbers.idle, *data.numbers.operators)
     yield from (data.contrasts.opposites, *data.contrasts.particles, *data.contrasts.particles.values())
-    yield from (data.meaning.nothing, data.meaning.same)
+    yield from (data.meaning.nothing, data.meaning.greetings, data.meaning.same)
     yield from (words for name, words in data.contrasts.exclusive.items() if name not in _NAMED)
 
 

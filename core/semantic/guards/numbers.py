@@ -47,6 +47,22 @@ def numbers_in(tokens: Sequence[Token], language: Language) -> Iterator[Number]:
         position = after
 
 
+def in_smaller_units(tokens: tuple[Token, ...], language: Language) -> tuple[Token, ...]:
+    """Two weeks as 14 days, 1.5 hours as 90 minutes."""
+    if not any(language.stem(token.word) in language.units for token in tokens):
+        return tuple(tokens)
+    written: list[Token] = []
+    place = 0
+    for number in numbers_in(tokens, language):
+        plain, unit = number.plain.removesuffix("?"), tokens[number.end].word if number.end < len(tokens) else ""
+        if _PLAIN.fullmatch(plain) and (smaller := language.units.get(language.stem(unit))):
+            count = f"{Decimal(plain) * smaller[0]:f}"
+            count = count.rstrip("0").removesuffix(".") if "." in count else count
+            written += (*tokens[place : number.start], Token(count, count), Token(smaller[1], tokens[number.end].raw))
+            place = number.end + 1
+    return (*written, *tokens[place:])
+
+
 def _with_scales(tokens: Sequence[Token], position: int, language: Language) -> tuple[str, int]:
     """Digits, and the words behind them that multiply: 3 million is 3000000."""
     plain, after = tokens[position].word, position + 1

@@ -146,7 +146,7 @@ def _with_articles() -> tuple[Language, ...]:
 def _letters() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for code in codes():
-        for letter in language(code).data.letters:
+        for letter in set("".join(language(code).data.letters.split())):
             found.setdefault(letter, []).append(language(code).name)
     return found
 

@@ -35,8 +35,7 @@ class Stems:
 
     def stem(self, word: str) -> str:
         """The word without its commonest endings: enough to see that `cats` is `cat` and `closed` is `close`."""
-        if word in self._irregular:
-            return self._irregular[word]
+        word = self._irregular.get(word, word)
         if not word.endswith(self._not_endings):
             for ending in self._endings:
                 if len(word) >= ending.least and word.endswith(ending.text):

@@ -6,12 +6,14 @@ Pure, and cheap: tens of microseconds for a question. What it knows of a languag
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from .language import Language, language
-from .numbers import Number, numbers_in
+from .numbers import Number, in_smaller_units, numbers_in
+from .patterns import Patterns
 from .tokens import Token, tokenize
 
 _IDENTIFIER = re.compile(
@@ -45,7 +47,7 @@ class Wording:
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
         self.language = language
-        self.tokens = tokenize(text, self.language)
+        self.tokens = in_smaller_units(tokenize(text, self.language), self.language)
         self.words = tuple(token.word for token in self.tokens)
 
     @cached_property
@@ -80,11 +82,16 @@ class Wording:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
         same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        words = tuple(_meaning(self))
+        words = tuple(_meaning(self, 0 if self.quotes else self.language.longest_phrase))
         movable = [word for word in words if word in self.language.anywhere]
         if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
             return words  # eats when and sleeps why; said when that he comes
         return (*(word for word in words if word not in movable), *movable)
+
+    @cached_property
+    def quotes(self) -> bool:
+        """Whether it asks about words: what is "hello" in German?"""
+        return _quotes(self.words, self.language)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -105,6 +112,31 @@ class Wording:
         return tuple(_negations(self.words, self.language))
 
     @cached_property
+    def prefixed(self) -> tuple[tuple[str, str], ...]:
+        """Words that a prefix may turn round, and what they are without it: unsafe and safe."""
+        return tuple(
+            (word, bare)
+            for word in self.word_set
+            for prefix in self.language.negative_prefixes
+            if len(bare := word.removeprefix(prefix)) >= 4 and bare != word
+        )
+
+    @cached_property
+    def is_passive(self) -> bool:
+        """Whether it says by whom something is done, behind what is done."""
+        return any(self.language.passive.find(self.words))
+
+    @cached_property
+    def tenses(self) -> frozenset[str]:
+        """Of which times beside the present it speaks."""
+        return frozenset(match.name for match in self.language.tenses.find(self.words))
+
+    @cached_property
+    def particles(self) -> frozenset[str]:
+        """Its particles, which make another verb of one."""
+        return self.word_set & self.language.particles
+
+    @cached_property
     def asks(self) -> frozenset[str]:
         """What is asked for: reason, person, place, time, duration, frequency, quantity, way; empty when open."""
         return frozenset(match.name for match in self.language.asking.find(self.words))
@@ -113,6 +145,33 @@ class Wording:
     def parts(self) -> tuple[Part, ...]:
         """The words that carry matter, in order."""
         return tuple(_parts(self.tokens, self.language))
+
+    @cached_property
+    def matter(self) -> Counter[str]:
+        """The stems of the words that carry matter, numbers and signs left out."""
+        return Counter(stem for stem, carries in self._carrying if carries)
+
+    @cached_property
+    def weighty(self) -> Counter[str]:
+        """Those of them that do not come and go without asking something else."""
+        weightless = self.language.weightless
+        return Counter({stem: count for stem, count in self.matter.items() if stem not in weightless})
+
+    @cached_property
+    def little(self) -> Counter[str]:
+        """The stems of all other words."""
+        weightless = self.language.weightless
+        return Counter(stem for stem, carries in self._carrying if not carries or stem in weightless)
+
+    @cached_property
+    def _carrying(self) -> list[tuple[str, bool]]:
+        language, words = self.language, self.words
+        idle = _places(language.idle, words)
+        return [
+            (language.stem(token.word), _is_matter(token, language))
+            for place, token in enumerate(self.tokens)
+            if token.word[:1].isalpha() and place not in idle
+        ]
 
     @cached_property
     def initials(self) -> str:
@@ -133,32 +192,68 @@ def wording_of(text: str, code: str) -> Wording:
     return Wording(text, language(code))
 
 
-def _meaning(text: Wording) -> Iterator[str]:
+def _meaning(text: Wording, longest: int) -> list[str]:
+    """`longest`: of the phrases that are looked for, so many words; 0 where every word counts."""
     words, language = text.words, text.language
     numbers = {number.start: number for number in text.counted}
+    meaning: list[str] = []
+    said: dict[str, tuple[str, ...]] = {}
     place = 0
     while place < len(words):
-        for size in range(min(language.longest_phrase, len(words) - place), 0, -1):
+        for size in range(min(longest, len(words) - place), 0, -1):
             phrase = words[place : place + size]
-            if phrase in language.nothing or phrase in language.same:
+            if phrase in language.nothing or phrase in language.same or _greets(text, place, size):
                 break
         else:
             phrase = ()
         if phrase:
-            if phrase in language.same:
-                yield language.same[phrase]
+            if same := language.same.get(phrase):
+                if said.setdefault(same, phrase) != phrase:  # a car or an automobile: the text sets them apart
+                    return _meaning(text, 0)
+                meaning.append(same)
             place += len(phrase)
         elif number := numbers.get(place):
-            yield number.plain.removesuffix("?")
+            meaning.append(number.plain.removesuffix("?"))
             place = number.end
         else:
             if words[place] not in _SILENT:
-                yield language.stem(words[place])
+                meaning.append(language.stem(words[place]))
             place += 1
+    return meaning
+
+
+def _greets(text: Wording, place: int, size: int) -> bool:
+    """Whether a greeting stands here, between marks or at the start, but in no name: not in "Who sings Hello?"."""
+    tokens, after = text.tokens, place + size
+    if text.words[place:after] not in text.language.greetings:
+        return False
+    begins = tokens[place].opens or text.words[place - 1] == ","
+    ends = after == len(tokens) or tokens[after].opens or text.words[after] == ","
+    return (begins and ends) or (place == 0 and not tokens[after].raw[:1].isupper())
+
+
+def _quotes(words: tuple[str, ...], language: Language) -> bool:
+    """Whether a text asks about words: what is "hello" in German? Not where it is politeness: can you tell me ..."""
+    if language.quoting.isdisjoint(words):
+        return False
+    sizes = range(2, language.longest_phrase + 1)
+    return any(
+        word in language.quoting
+        and not any(
+            words[start : start + size] in language.nothing
+            for size in sizes
+            for start in range(max(0, place - size + 1), place + 1)
+        )
+        for place, word in enumerate(words)
+    )
+
+
+def _places(patterns: Patterns, words: tuple[str, ...]) -> set[int]:
+    return {place for match in patterns.find(words) for place in match.places}
 
 
 def _negations(words: tuple[str, ...], language: Language) -> Iterator[str]:
-    idle = {place for match in language.idle_negations.find(words) for place in match.places}
+    idle = _places(language.idle_negations, words)
     naming = {match.places[0] for match in language.negating_next.find(words)}
     for index, word in enumerate(words):
         if index in idle:
@@ -192,7 +287,7 @@ def _parts(tokens: tuple[Token, ...], language: Language) -> list[Part]:
             owns = position + 1 < len(tokens) and tokens[position + 1].word == "'s"
             parts.append(Part(language.stem(word), "'s" if owns else marker, coordinated))
             marker, coordinated = "", False
-        elif word in language.unmarking:
+        elif word in language.unmarking and marker not in language.clauses:
             marker = ""
     return parts
 

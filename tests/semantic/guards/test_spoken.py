@@ -121,3 +121,36 @@ def test_only_a_judge_serves_what_the_guards_do_not_know(question, stored):
 def test_the_same_letters_pass_in_any_language(text):
     assert check(text, f" {text.replace(' ', '  ')}").passed
     assert not check(text, text.swapcase()).passed
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("come faccio a cambiare la password", "it"),
+        ("Perché il museo è chiuso di lunedì?", "it"),
+        ("como faço para trocar a senha", "pt"),
+        ("O museu não abre na segunda?", "pt"),
+    ],
+)
+def test_italian_and_portuguese_are_told_from_spanish(text, code):
+    assert spoken(text).code == code
+
+
+@pytest.mark.parametrize(
+    ("portuguese", "other"),
+    [
+        ("Onde está a estação central?", "¿Dónde está la estación central?"),
+        ("Quando abre o museu?", "¿Cuándo abre el museo?"),
+        ("Quanto custa um café?", "Quanto costa un caffè?"),
+        ("Como fazer arroz?", "¿Cómo hacer arroz?"),
+        ("cancelar Netflix Premium", "cancel Netflix Premium"),
+        ("para que serve o boldo", "para que sirve el boldo"),
+    ],
+)
+def test_a_portuguese_question_never_answers_one_of_a_neighbour(portuguese, other):
+    assert not check(portuguese, other).passed
+    assert not check(other, portuguese).passed
+
+
+def test_a_letter_of_most_languages_tells_none():
+    assert spoken("Como lavar um tênis?").code == "pt"
