@@ -109,6 +109,9 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
         misses = sum(one.misses for one in self.groups)
         if not misses:
             return ""
+        if not self.near_misses:
+            none = f"none of {many(misses, 'miss', 'misses')}"
+            return f"Semantic lookup would have answered {none}: no near question was asked before."
         part = f"{self.near_misses:,} of {many(misses, 'miss', 'misses')} ({share(self.near_misses / misses)})"
         cost = f", which cost {money(self.near_usd)}" if self.near_usd else ""  # nothing: no price is known
         return (

@@ -141,3 +141,5 @@ def test_what_semantic_lookup_would_bring_at_most_is_told():
     )
     assert found.to_dict()["near_words"] == found.near_words
     assert asked().near_words == ""
+    nothing = "Semantic lookup would have answered none of 1 miss: no near question was asked before."
+    assert asked(a_record(FEE, scope="a")).near_words == nothing
