@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.access import Action
 from pages.components.data import actions, queries
-from pages.components.display.namespaces import named
+from pages.components.display.namespaces import said
 from pages.components.display.text import plain
 from pages.components.invalidations.active import active
 from pages.components.invalidations.apply import GIVEN, REASON, Plan, confirm
@@ -50,7 +50,7 @@ def builder() -> None:
         criteria, problem = now_criteria(fields)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
-                f"Preview in {named(fields.namespace, queries.naming())}",
+                f"Preview in {said(fields.namespace, queries.naming())}",
                 key="preview",
                 icon=":material/preview:",
                 type="primary",

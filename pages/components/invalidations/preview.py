@@ -12,7 +12,7 @@ from core.errors import CacheError
 from core.invalidation import Preview, invalidating
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import UNKNOWN, clock, duration, many, money, share, size
-from pages.components.display.namespaces import named, told
+from pages.components.display.namespaces import named, said, told
 from pages.components.display.tables import in_figures
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
@@ -75,7 +75,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
     label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply anyway"
-    label += f" in {named(preview.namespace, naming)}"
+    label += f" in {said(preview.namespace, naming)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             label + ("" if single else "…"),

@@ -18,7 +18,7 @@ from pages.components.display.text import one_line
 PREVIEW_COLUMNS: dict[str, Any] = {
     "namespace_label": column.TextColumn("Namespace", width=150),
     "prompt": column.TextColumn("Prompt", width="large"),
-    "model": column.TextColumn("Model", width="small"),
+    "model": column.TextColumn("Model", width=140),
     "age": column.TextColumn("Age", width=100),
     "fresh": column.TextColumn("Fresh for", width=110),
     "bytes": column.NumberColumn("Size", width=80),

@@ -56,10 +56,9 @@ def others_stay(namespace: str, *, or_all: bool) -> None:
     others = set(queries.namespaces()) - {namespace}
     if namespace == ALL or not others:
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"Only in **{named(namespace, queries.naming())}**: {many(len(others), 'other')} stay as they are.")
-        if or_all:
-            st.button("All namespaces", key="everywhere", type="tertiary", on_click=_choose_all)
+    st.caption(f"Only in **{named(namespace, queries.naming())}**: {many(len(others), 'other')} stay as they are.")
+    if or_all:
+        st.button(":primary[Choose all namespaces]", key="everywhere", type="tertiary", on_click=_choose_all)
 
 
 def _choose_all() -> None:
