@@ -138,6 +138,7 @@ class LanguageData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     script: Literal["latin", "cyrillic", "arabic", "devanagari", "han", "kana", "hangul"] = "latin"
     is_spaced: bool = True
     letters: str = ""
+    alphabet: str = ""
     capitals: Literal["names", "nouns"] = "names"
     lists: dict[str, str] = {}
     tokens: TokenData = TokenData()

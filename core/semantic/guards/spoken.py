@@ -5,13 +5,15 @@ The words are those of the guards' own files and, for the languages without one,
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from ...policy import language_marks
 from .data import codes
 from .language import Language, language
-from .letters import fold_letters, scripts_in
+from .letters import SCRIPTS, fold_letters, scripts_in
 
 _WORDS: Final = 400
 """As many words are looked at."""
@@ -25,6 +27,8 @@ _MINE_OF_WORDS: Final = 0.75
 """The same where words tell the language: English names in a text of another script are no English."""
 _SHARED: Final = 0.2
 """How much a word that any number of languages have speaks for each of them; one that is of one language alone: 1."""
+_COMMON: Final = 0.1
+"""The same for a word that languages without a file write too."""
 _LETTER: Final = 0.4
 _ARTICLE: Final = 0.5
 """How much an article that is written as a part of its word speaks for its language."""
@@ -92,6 +96,9 @@ def _said(text: str) -> dict[str, float]:
             if letter in text:
                 for name in names:
                     said[name] = said.get(name, 0.0) + _LETTER / len(names)
+        for name, strange in _strange().items():
+            if name in said and strange.search(text):
+                del said[name]
     return {name: value for name, value in said.items() if value * _ONE_IN >= len(words)}
 
 
@@ -131,15 +138,30 @@ def _marks() -> dict[str, tuple[tuple[str, float], ...]]:
                 continue
             for part in _split(word):
                 weights.setdefault(part, {}).setdefault(one.name, 0.5)
+    shared = frozenset().union(*(language(code).shared for code in codes()))
     return {
-        word: tuple((name, weight * (_SHARED + (1 - _SHARED) / len(names))) for name, weight in names.items())
+        word: tuple((name, weight * _told_by(word, names, shared)) for name, weight in names.items())
         for word, names in weights.items()
     }
+
+
+def _told_by(word: str, names: Collection[str], shared: Collection[str]) -> float:
+    return _COMMON if word in shared else _SHARED + (1 - _SHARED) / len(names)
 
 
 @cache
 def _with_articles() -> tuple[Language, ...]:
     return tuple(language(code) for code in codes() if language(code).data.script == "arabic")
+
+
+@cache
+def _strange() -> dict[str, re.Pattern[str]]:
+    """The letters of its script that a language does not have, by its name."""
+    return {
+        one.name: re.compile(f"(?![{one.data.alphabet}])(?:{SCRIPTS[one.data.script].pattern})", re.IGNORECASE)
+        for one in map(language, codes())
+        if one.data.alphabet
+    }
 
 
 @cache
