@@ -202,9 +202,9 @@ def _of_writes(health: Health) -> str:
     refusal, queue = health.refusal, health.queue_refusal
     if refusal is None:
         return f"The job queue's Redis refuses writes: {queue.cause}. Workers wait. {queue.remedy}" if queue else ""
-    works = "Nothing is stored or invalidated; the bypass switch works"
+    works = "Hits go on; nothing is stored or invalidated; the bypass switch works"
     if refusal.allows_invalidations:
-        works = "Nothing is stored; invalidations and the bypass switch work"
+        works = "Hits go on; nothing is stored; invalidations and the bypass switch work"
     return f"Redis refuses writes: {refusal.cause}. {works}. {refusal.remedy}"
 
 

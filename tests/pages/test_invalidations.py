@@ -234,7 +234,7 @@ def test_the_form_says_where_it_acts_and_that_others_stay(open_page, services, a
     ask("What is a cat?", namespace="billing")
     context.readings().renew()
     at = open_page("invalidations", namespace="default", model="gpt-4o-mini")
-    assert "Only in **`default`**: 1 other stay" in everything_said(at).replace("\\", "")
+    assert "Only in **`default`**, not in 1 other" in everything_said(at).replace("\\", "")
     at.button(key="preview").click().run()
     assert at.button(key="preview").label == "Preview in default"
     assert at.button(key="apply").label == "Invalidate 2 entries in default…"

@@ -170,7 +170,7 @@ class Wording:
         return [
             (language.stem(token.word), _is_matter(token, language))
             for place, token in enumerate(self.tokens)
-            if token.word[:1].isalpha() and place not in idle
+            if token.word.lstrip("°")[:1].isalpha() and place not in idle
         ]
 
     @cached_property

@@ -28,7 +28,7 @@ from core.entries import questions_at as stored_questions
 from core.entries import tags as tagging
 from core.errors import InvalidInput, NotPermitted, StoreUnavailable
 from core.invalidation import ActivePage, Invalidation, InvalidationFilter, Schedule
-from core.keys import Slot
+from core.keys import EVERYWHERE, Slot
 from core.metrics import (
     Comparison,
     Dimension,
@@ -227,16 +227,19 @@ def entry(namespace: str, key: str) -> FoundEntry | None:
 def tags(namespace: str) -> tagging.KnownTags:
     """The tags of a namespace's entries. Takes up to two seconds: ask where somebody wants them."""
     built = context.services()
-    return tagging.known_tags(built.store, [Slot(namespace, bucket) for bucket in range(built.settings.buckets)])
+    of = built.store.namespaces() if namespace == EVERYWHERE else [namespace]
+    return tagging.known_tags(
+        built.store, [Slot(one, bucket) for one in of for bucket in range(built.settings.buckets)]
+    )
 
 
-def tags_to_choose(namespace: str) -> list[str]:
-    """Tags to suggest, those of most entries first; empty while they cannot be read."""
+def tags_to_choose(namespace: str) -> dict[str, int]:
+    """Tags to suggest, with how many entries have each, most first; empty while they cannot be read."""
     try:
         found = tags(namespace).value
     except InvalidInput:  # no namespace has such a name
-        return []
-    return [one.tag for one in found.tags] if found else []
+        return {}
+    return {one.tag: one.entries for one in found.tags} if found else {}
 
 
 @shared(readings, max_age=5)

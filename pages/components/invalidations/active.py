@@ -1,4 +1,4 @@
-"""The invalidations that hide something now: undo, sweep now, and how far the sweep is."""
+"""The invalidations that hide something now: undo, deleting now, and how far the sweep is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CURSORS = "active-cursors"
 
 
 def active() -> None:
-    """Invalidations that hide something now: undo, sweep now, how far the sweep is; a page where there are many."""
+    """Invalidations that hide something now: undo, deleting now, how far the sweep is; a page where there are many."""
     total = queries.active_count().value or 0
     cursors: list[str] = st.session_state.setdefault(CURSORS, [])
     find = st.session_state.get("active_find") or ""
@@ -104,7 +104,7 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
                 key=f"undo-{one.id}",
                 icon=":material/undo:",
                 disabled=not actor.may(Action.UNDO),
-                help="Brings back what it hides, in place of what was asked anew meanwhile.",
+                help=next_steps.UNDO_HELP,
                 on_click=_undo,
                 args=(one.id,),
             )
@@ -130,16 +130,19 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
             job_card(job)
 
 
+_REPLACES = "Undo also replaces newer answers."
+
+
 def _what_next(one: Invalidation, left: float) -> str:
     if one.parts:
         return _what_next_of_all(one, left)
     match one.state:
         case InvalidationState.HELD if left > 0:
-            return "Hidden now, and not deleted before the time to undo ends. Undo also replaces newer answers."
+            return f"Hidden now, and not deleted before the time to undo ends. {_REPLACES}"
         case InvalidationState.HELD:
             if queries.alive_workers().value == 0:
                 return "The time to undo has ended. No worker is alive to delete the hidden answers."
-            return "Waiting for a worker to delete the hidden answers; until then it can still be undone."
+            return f"Waiting for a worker to delete the hidden answers; until then it can still be undone. {_REPLACES}"
         case InvalidationState.SWEEPING:
             return "Answers are being deleted: this can no longer be undone."
         case _:
@@ -152,7 +155,7 @@ def _what_next_of_all(one: Invalidation, left: float) -> str:
     if soft:
         return f"Marked stale in {many(soft, 'namespace')}: served only if the provider fails."
     if held and left > 0:
-        return f"Hidden in {many(held, 'namespace')}. Nothing is deleted before the time to undo ends."
+        return f"Hidden in {many(held, 'namespace')}, and not deleted before the time to undo ends. {_REPLACES}"
     if held:
         return f"Workers are deleting the hidden answers; in {many(held, 'namespace')} it can still be undone."
     return "Answers are being deleted: this can no longer be undone."

@@ -9,7 +9,7 @@ from core.errors import CacheError
 from core.invalidation import Preview
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import clock, duration, many, money, sentence, share
-from pages.components.display.namespaces import named, told
+from pages.components.display.namespaces import named, said, told
 from pages.components.shell import next_steps
 from pages.components.shell.confirmation import warn_without_worker, word_typed
 from pages.components.shell.criteria_form import Fields
@@ -87,7 +87,7 @@ def confirm(pending: Pending) -> None:
             _close()
             st.rerun()
         if st.button(
-            "Mark stale" if pending.soft else "Invalidate",
+            f"{'Mark stale' if pending.soft else 'Invalidate'} in {said(preview.namespace, naming)}",
             key="confirm",
             type="primary",
             disabled=not is_confirmed,

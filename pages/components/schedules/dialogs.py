@@ -13,7 +13,7 @@ from core.errors import CacheError
 from core.invalidation import Definition, Preview, Schedule, scheduling
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import duration, many, share
-from pages.components.display.namespaces import shown
+from pages.components.display.namespaces import named, shown
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.confirmation import word_typed
 from pages.components.shell.criteria_form import Fields
@@ -155,7 +155,11 @@ def _would_hide(asked: Asked, lead: str) -> None:
         return
     st.markdown(
         f"{lead} **{preview.about}{many(preview.count, 'entry', 'entries')}**: {share(preview.share)} of "
-        + (f"what is stored, in {many(len(preview.parts), 'namespace')}." if preview.parts else "the namespace.")
+        + (
+            f"what is stored, in **all {many(len(preview.parts), 'namespace')}**."
+            if preview.parts
+            else f"what is stored in **{named(preview.namespace, queries.naming())}**."
+        )
     )
 
 

@@ -11,7 +11,8 @@ from core.access import Action
 from core.bans import Criteria
 from core.invalidation import LONGEST_NAME, WEEKDAYS, Definition, Schedule, scheduling
 from core.text import exact_duration
-from pages.components.data import context
+from pages.components.data import context, queries
+from pages.components.display.namespaces import said
 from pages.components.display.text import literal, plain
 from pages.components.schedules.dialogs import Asked, Draft, ask
 from pages.components.shell.confirmation import reason_field
@@ -26,7 +27,10 @@ USUAL_HOLD = "12 hours, or until its next run"
 EXAMPLE = "older than 7 days, every night at 03:00 UTC"
 EDITING = "schedule-editing"
 """The schedule that the form is of, as it was shown; none while it is of a new one."""
-_OF_FORM = ("schedule-name", "schedule-reason", "schedule-rhythm", "schedule-on", "schedule-at", "criteria-")
+_OF_FORM = (
+    *("schedule-name", "schedule-reason", "schedule-rhythm", "schedule-on", "schedule-days", "schedule-at"),
+    *("schedule-every", "schedule-unit", "criteria-"),
+)
 _GIVEN = ("model", "pattern", "keywords", "tags", "key", "all")
 
 
@@ -120,7 +124,7 @@ def builder() -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if (
                 st.button(
-                    "Add…" if edited is None else "Save…",
+                    f"{'Add' if edited is None else 'Save'} in {said(fields.namespace, queries.naming())}…",
                     key="schedule-add",
                     icon=":material/add:" if edited is None else ":material/save:",
                     type="primary",

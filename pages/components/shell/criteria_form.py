@@ -16,6 +16,7 @@ from core.keys import EVERYWHERE
 from pages.components.data import context, queries
 from pages.components.data.entry_filters import in_days
 from pages.components.display.namespaces import shown
+from pages.components.display.text import one_line
 from pages.components.shell.address import LONGEST, given, put
 from pages.components.shell.namespace_choice import choose_namespace, others_stay
 
@@ -294,14 +295,16 @@ def _keywords(_: OnChange) -> dict[str, object]:
 
 def _tags(namespace: str, on_change: OnChange) -> dict[str, object]:
     chosen = st.session_state.get("criteria-tags") or ()
+    known = queries.tags_to_choose(namespace)
     tags = st.multiselect(
         "Tags",
-        list(dict.fromkeys([*chosen, *queries.tags_to_choose(namespace)])),
+        list(dict.fromkeys([*chosen, *known])),
+        format_func=lambda tag: f"{one_line(tag)} ({known[tag]:,})" if tag in known else one_line(tag),
         key="criteria-tags",
         on_change=on_change,
         accept_new_options=True,
         max_selections=32,
-        placeholder="doc:123, then Enter",
+        placeholder="Choose, or type one and Enter",
         help="What answers depend on, as given with their requests. An entry needs one of these tags.",
     )
     return {"tags": tuple(tags)}

@@ -56,7 +56,7 @@ def others_stay(namespace: str, *, or_all: bool) -> None:
     others = set(queries.namespaces()) - {namespace}
     if namespace == ALL or not others:
         return
-    st.caption(f"Only in **{named(namespace, queries.naming())}**: {many(len(others), 'other')} stay as they are.")
+    st.caption(f"Only in **{named(namespace, queries.naming())}**, not in {many(len(others), 'other')}.")
     if or_all:
         st.button(":primary[Choose all namespaces]", key="everywhere", type="tertiary", on_click=_choose_all)
 

@@ -14,6 +14,7 @@ STEPS = "next-steps"
 """Where a session keeps its latest invalidation, until it cannot be undone any more or another step is taken."""
 ON_ENTRIES = "entry"
 """The action of the page Entries."""
+UNDO_HELP = "Brings back what it hides, in place of what was asked anew meanwhile."
 CORRECT_AT = "entry-correct-at"
 """The place whose answer the page Entries is to correct: a namespace and a key."""
 
@@ -63,6 +64,7 @@ def show(name: str) -> None:
         if can_undo:
             st.button(
                 "Undo",
+                help=UNDO_HELP,
                 key=f"next-undo-{name}",
                 icon=":material/undo:",
                 on_click=_undo,
