@@ -23,43 +23,21 @@ if __name__ == "__main__":
     entered()
     menu: dict[str, list[Entry]] = {
         "": [
-            Entry("dashboard", "Dashboard", ":material/monitoring:", "What the cache does and saves, live"),
-            Entry(
-                "requests",
-                "Requests",
-                ":material/receipt_long:",
-                "The latest requests one by one, and why each was a hit or not",
-            ),
-            Entry("playground", "Playground", ":material/chat:", "Send a prompt and see what the cache decides"),
-            Entry(
-                "questions", "Questions", ":material/bubble_chart:", "What people ask, and where caching would pay most"
-            ),
-            Entry("savings", "Savings", ":material/savings:", "What was saved and spent, month by month"),
+            Entry("dashboard", "Dashboard", ":material/monitoring:"),
+            Entry("requests", "Requests", ":material/receipt_long:"),
+            Entry("playground", "Playground", ":material/chat:"),
+            Entry("questions", "Questions", ":material/bubble_chart:"),
+            Entry("savings", "Savings", ":material/savings:"),
         ],
         "Cache": [
-            Entry("entries", "Entries", ":material/database:", "Search, read and change stored answers"),
-            Entry(
-                "invalidations",
-                "Invalidations",
-                ":material/block:",
-                "Hide wrong or old answers at once, and undo it",
-            ),
-            Entry("schedules", "Schedules", ":material/event_repeat:", "Invalidations that run on a schedule"),
-            Entry(
-                "quality",
-                "Quality",
-                ":material/rule:",
-                "How often near matches were wrong, and when they may be served",
-            ),
+            Entry("entries", "Entries", ":material/database:"),
+            Entry("invalidations", "Invalidations", ":material/block:"),
+            Entry("schedules", "Schedules", ":material/event_repeat:"),
+            Entry("quality", "Quality", ":material/rule:"),
         ],
         "System": [
-            Entry("workers", "Workers", ":material/engineering:", "Background jobs and the workers that run them"),
-            Entry(
-                "health",
-                "Health",
-                ":material/health_and_safety:",
-                "Settings, connections and the isolation self-test",
-            ),
+            Entry("workers", "Workers", ":material/engineering:"),
+            Entry("health", "Health", ":material/health_and_safety:"),
         ],
     }
     pages = [

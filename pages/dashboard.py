@@ -19,7 +19,7 @@ from pages.components.shell.address import visit
 from pages.components.shell.alert_banner import START_WORKERS
 from pages.components.shell.frame import frame, nothing_yet, state
 from pages.components.shell.job_card import progress_in_words
-from pages.components.shell.view_controls import choose_view
+from pages.components.shell.view_controls import choose_view, say_filter
 
 TILE_SECONDS = 2
 CHART_SECONDS = 10
@@ -42,9 +42,12 @@ def page() -> None:
             live = st.toggle("Live", value=True, key="live", bind="query-params", disabled=view.window.has_ended)
     compare = compare and view.window.has_one_before
     live = live and not view.window.has_ended
+    say_filter(view)
     zoom()
+    explain = st.fragment(changed, run_every=CHART_SECONDS if live else None)
+    explain(view, compare, first=True)
     st.fragment(tick, run_every=TILE_SECONDS if live else None)(view, compare)
-    st.fragment(changed, run_every=CHART_SECONDS if live else None)(view, compare)
+    explain(view, compare, first=False)
     st.fragment(panels, run_every=CHART_SECONDS if live else None)(view, compare)
     st.fragment(breakdowns, run_every=CHART_SECONDS if live else None)(view, compare)
 

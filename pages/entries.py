@@ -69,6 +69,7 @@ def listing(chosen: Filters) -> Callable[[], None] | None:
         actions.show_last("entry")
         next_steps.show("entry")
         return None
+    above = st.container()
     search_on = summary(shown)
     follow_selection(TABLE)
     selected = table(result.entries)
@@ -79,7 +80,8 @@ def listing(chosen: Filters) -> Callable[[], None] | None:
     elif selected:
         many_selected(chosen, selected)
     elif linked := given(ID):
-        shown_by_key(chosen.namespace, linked)
+        with above:  # whoever comes by a link has come for this entry
+            shown_by_key(chosen.namespace, linked)
     else:
         actions.show_last("entry")
         next_steps.show("entry")

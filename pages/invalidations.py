@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.access import Action
-from pages.components.data import actions
+from pages.components.data import actions, queries
+from pages.components.display.namespaces import said
 from pages.components.display.text import plain
 from pages.components.invalidations.active import active
 from pages.components.invalidations.apply import GIVEN, REASON, Plan, confirm
@@ -49,7 +50,7 @@ def builder() -> None:
         criteria, problem = now_criteria(fields)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
-                "Preview",
+                f"Preview in {said(fields.namespace, queries.naming())}",
                 key="preview",
                 icon=":material/preview:",
                 type="primary",

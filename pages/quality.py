@@ -50,7 +50,7 @@ def page() -> None:
     if report.value is None:
         nothing_yet(report)
     elif threshold.mode is SemanticMode.OFF and not report.value.labels:
-        conversations_off() if is_conversations else off()
+        conversations_off() if is_conversations else off(view.namespace)
     elif not report.value.lookups and not report.value.labels:
         empty(view)
     else:

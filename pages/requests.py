@@ -24,7 +24,7 @@ from pages.components.display.selectable import selectable, selected
 from pages.components.display.text import literal, plain, visible
 from pages.components.shell.address import ID, close, follow_selection, given, select, visit
 from pages.components.shell.frame import frame, nothing_yet
-from pages.components.shell.view_controls import choose_view
+from pages.components.shell.view_controls import choose_view, say_filter
 
 SECONDS = 5
 
@@ -62,6 +62,7 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.pills("Outcome", list(OUTCOMES), default="all", key="outcome", bind="query-params", required=True)
         text = find_field()
+    say_filter(view)
     texts, numbers = linked_filters()
     begins_at = ends_at = None
     if view.window.has_ended:
@@ -160,7 +161,7 @@ def listing(where: RequestFilter, seconds: int, live: bool) -> None:
             name=TABLE,
             alt="Latest requests",
             column_config=tables.REQUEST_COLUMNS,
-            column_order=tables.REQUESTS_SHOWN,
+            column_order=tables.REQUESTS_SHOWN if where.namespace else tables.REQUESTS_OF_ALL_SHOWN,
             height=min(420, 38 + 35 * len(listed)),
         )
         select(TABLE, chosen)
@@ -208,6 +209,13 @@ def _show_before(at: float) -> None:
 
 def nothing_found(where: RequestFilter) -> None:
     """Draws the page without a match: what to do instead."""
+    if (latest := queries.latest_request()).value is None and not latest.error:
+        placeholder(
+            ":material/receipt_long: **No requests yet**",
+            "Each request is listed here as it comes. Send one in the playground, or point a client at the gateway.",
+            _to_playground,
+        )
+        return
     text = f"The log keeps the latest {KEEP:,} requests, for a week at most. Choose a longer range, or other filters."
     settings = context.services().settings
     if where.text and not settings.record_prompts:
@@ -215,6 +223,11 @@ def nothing_found(where: RequestFilter) -> None:
     if where.text and not settings.record_callers:
         text += " Users and request ids are not kept (`ENCORE_RECORD_CALLERS`)."
     placeholder(":material/search_off: **No matching request**", text)
+
+
+def _to_playground() -> None:
+    if st.button("Open the playground", key="first-request", icon=":material/chat:"):
+        visit("pages/playground.py")
 
 
 def detail(record: RequestRecord, answer: str | None) -> None:

@@ -55,8 +55,8 @@ TOWERS = {
         embedding guards
         conversations
         judge
-        index quality questions
-        decision fetch
+        index quality
+        decision fetch questions
         search objections
         lookup rebuilding
         deferred assembly

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from ..text import printable
+from ..text import printable, utc
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
@@ -49,7 +48,7 @@ def text(value: str, limit: int) -> str:
 
 def moment(at: float | None) -> str:
     """A time in UTC."""
-    return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if at is None else utc(at)
 
 
 def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:

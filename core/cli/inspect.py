@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from ..entries import EntryFilter, FoundEntry, NamespaceEntries, by_namespace, e
 from ..entries import tags as tagging
 from ..errors import InvalidSettings
 from ..keys import EVERYWHERE, Slot
-from ..metrics import HitRateChange, RequestFilter, Scopes, Summary, reasons
+from ..metrics import Cause, HitRateChange, RequestFilter, Scopes, Summary, causes_of, reasons
 from ..models import CacheStrategy, ChatRequest, Controls, OutcomeKind
 from ..text import duration, many, milliseconds, money, points, share, size
 from . import formats as words
@@ -70,8 +70,12 @@ def stats(
             raise click.UsageError("Give --by or --changed.")
         found = metrics.change(window, namespace=namespace, model=model)
         scopes = metrics.scopes(RequestFilter(namespace=namespace, model=model))
-        told = found.to_dict(most=MOST_PARTS) | {"scopes": scopes.to_dict()}
-        shell.answer(told, _change_words(shell, found, scopes, window))
+        causes = causes_of(found, scopes)
+        told = found.to_dict(most=MOST_PARTS) | {
+            "causes": [cause.to_dict() for cause in causes[:MOST_PARTS]],
+            "scopes": scopes.to_dict(),
+        }
+        shell.answer(told, _change_words(shell, found, causes, scopes, window))
         return Exit.OK
     if by is not None:
         parts = metrics.breakdown(window, by, namespace=namespace, model=model)
@@ -94,7 +98,7 @@ def stats(
     return Exit.OK
 
 
-def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: float) -> str:
+def _change_words(shell: Shell, found: HitRateChange, causes: Sequence[Cause], scopes: Scopes, window: float) -> str:
     if not found.now.count:
         lines = [f"No lookups in the last {duration(window)}, not counting the latest seconds."]
     else:
@@ -105,19 +109,19 @@ def _change_words(shell: Shell, found: HitRateChange, scopes: Scopes, window: fl
         lines = [f"The hit rate of the last {duration(window)} is {rate}: {before} in the {duration(window)} before."]
     rows = [
         (
-            points(part.change),
-            shell.named(part.namespace or ""),
-            words.text(part.model or "", 40),
-            words.text(found.why(part), 120),
+            "" if cause.change is None else points(cause.change),
+            shell.named(cause.namespace),
+            words.text(cause.model or "all models", 40),
+            words.text(cause.words, 400),
         )
-        for part in found.by("namespace", "model", "reason")[:SHOWN_PARTS]
+        for cause in causes[:SHOWN_PARTS]
     ]
     if rows:
         lines += ["", words.table(rows, header=("Change", "Namespace", "Model", "Why"))]
-    for one in scopes.told:
-        lines += ["", words.text(f"{shell.named(one.namespace)}: {one.in_words}.", 400)]
-        if one.apart.system_prompt is not None:
-            lines += [f"  {words.text(text, 200)}" for text in one.apart.system_prompt]
+    for cause in causes[:SHOWN_PARTS]:
+        if cause.system_prompt is not None:
+            lines += ["", f"Two system prompts of {shell.named(cause.namespace)}:"]
+            lines += [f"  {words.text(text, 200)}" for text in cause.system_prompt]
     if scopes.told:
         lines += ["", f"Scopes are counted in the latest {many(scopes.looked_at, 'request')}."]
     return "\n".join(lines)

@@ -42,7 +42,8 @@ def _words(found: QuestionReport, limit: int) -> str:
         for one in found.groups[:limit]
     ]
     header = ("#", "Requests", "Wordings", "Hit rate", "Spent", "Of it on repeats", "Saved", "A typical question")
-    notes = [f"Of the latest {many(found.looked_at, 'request')}, grouped {words.moment(found.at)}."]
+    notes = [found.near_words] if found.near_words else []
+    notes += [f"Of the latest {many(found.looked_at, 'request')}, grouped {words.moment(found.at)}."]
     if found.newer:
         notes.append(f"{many(found.newer, 'request')} {'asks' if found.newer == 1 else 'ask'} what is in no group yet.")
     return "\n".join([words.table(rows, header=header), "", *notes])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from math import ceil, inf, isfinite
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from ..errors import InvalidInput
 from ..models import OutcomeKind
 from .change import HitRateChange, change_of
@@ -258,8 +260,14 @@ class CacheMetrics(MetricsRecorder):
         return frequent(self.recent(MAX_TOP, where, within=within), kind, limit)
 
     def scopes(self, where: RequestFilter | None = None, *, within: Within | None = None) -> Scopes:
-        """How many scopes each namespace asks in, among the recent requests, and what keeps its questions apart."""
-        return scopes_of(self.recent(KEEP, where, within=within))
+        """How many scopes each namespace asks in, among the recent requests, and what keeps its questions apart.
+
+        Requests before the time that `where` begins at are read too: since when it is so may be before it.
+        """
+        if where is None:
+            return scopes_of(self.recent(KEEP, within=within))
+        known = self.recent(KEEP, msgspec.structs.replace(where, starts_at=None), within=within)
+        return scopes_of(known, starts_at=where.starts_at)
 
     def asked_elsewhere(self, record: RequestRecord) -> Apart:
         """In how many other scopes of its namespace the question of a miss was asked, among the recent requests."""

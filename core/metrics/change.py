@@ -123,13 +123,16 @@ class HitRateChange(msgspec.Struct, frozen=True, kw_only=True):
             found.append(ChangePart(change=change, before=before, now=now, **dict(zip(names, group, strict=True))))
         return tuple(sorted(found, key=_largest_first))
 
+    def asks_more(self, part: ChangePart) -> bool:
+        """Whether the group of a part has a larger share of all lookups than before."""
+        return part.now.count * self.before.count > part.before.count * self.now.count
+
     def why(self, part: ChangePart) -> str:
         """What was another in a part's group, in words."""
         if part.is_mix:
             shares = (_share(part.before.count, self.before.count), _share(part.now.count, self.now.count))
             rate = part.now.hit_rate if part.now.count else part.before.hit_rate
-            more = part.now.count * self.before.count > part.before.count * self.now.count
-            asks = "asks more" if more else "asks less"
+            asks = "asks more" if self.asks_more(part) else "asks less"
             return f"{asks}, {shares[0]} → {shares[1]} of all lookups, at a hit rate of {share(rate)}"
         shares = (part.before.missed(part.reason), part.now.missed(part.reason))
         if part.reason is None:

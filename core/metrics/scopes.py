@@ -5,8 +5,8 @@ Counted in the request log: exactly, of as many requests as it holds, of all nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from .request_log import RequestRecord
 HUNDRED = 100
 FEWEST = 20
 """Requests of a namespace from which on it is said that its scopes are many."""
+MOSTLY = 0.8
+"""Of the requests, those with a new value, from which on it is said that the value changes with every one."""
 MANY = 20.0
 """Scopes in a hundred requests from which on they are many: no answer is asked for five times."""
 FEWEST_APART = 5
@@ -27,6 +29,7 @@ OFTEN = 0.2
 
 TALK = "earlier messages"
 """What differs in conversations by their nature."""
+MODEL = "model"
 SYSTEM_PROMPTS = frozenset({"system prompt", "parameter instructions"})
 _COMPARED = 4
 """Earlier scopes of a question that a miss is compared with."""
@@ -49,11 +52,39 @@ class Apart(msgspec.Struct, frozen=True, kw_only=True):
         return differ_in(self.differs)
 
 
+class Changing(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the requests of a namespace that is another one again and again, such as a system prompt with a time.
+
+    It had `values` new values in `requests` requests, from `since` to `until` (Unix seconds; None: to the latest).
+    `is_older`: the first requests that are known had it already. `has_number`: what differs is digits; None where it
+    is not kept.
+    """
+
+    part: str
+    values: int
+    requests: int
+    since: float
+    is_older: bool = False
+    until: float | None = None
+    has_number: bool | None = None
+
+    def in_words(self, clock: Callable[[float], str]) -> str:
+        """`the system prompt changes with every request, e.g. by a time stamp, since 14:05:10`."""
+        if self.values >= MOSTLY * self.requests:
+            often = "changes with every request"
+        else:
+            often = f"changes often, {self.values:,} times in {many(self.requests, 'request')}"
+        example = "" if self.part not in SYSTEM_PROMPTS or self.has_number is False else ", e.g. by a time stamp"
+        if self.until is not None:
+            return f"the {self.part} {often}{example}, from {clock(self.since)} to {clock(self.until)}"
+        return f"the {self.part} {often}{example}, since {clock(self.since)}{' or before' if self.is_older else ''}"
+
+
 class NamespaceScopes(msgspec.Struct, frozen=True, kw_only=True):
     """The scopes of a namespace among the latest requests: of `requests` that were looked up, `misses` missed.
 
     `per_hundred` is how many different scopes a hundred requests in a row have, on average. Of the misses `repeated`
-    asked a question that had been asked in another scope before; `apart` says what differs.
+    asked a question that had been asked in another scope before; `apart` says what differs, `changing` since when.
     """
 
     namespace: str
@@ -62,10 +93,16 @@ class NamespaceScopes(msgspec.Struct, frozen=True, kw_only=True):
     per_hundred: float
     repeated: int
     apart: Apart
+    changing: Changing | None = None
 
     @property
     def is_told(self) -> bool:
-        """Whether the scopes are so many, or questions so often asked in others, that hits are lost by it."""
+        """Whether the scopes are so many, or questions so often asked in others, that hits are lost by it.
+
+        Questions asked of several models are apart by their nature.
+        """
+        if self.apart.differs[:1] == (MODEL,):
+            return False
         if self.repeated:
             return self.repeated >= max(FEWEST_APART, OFTEN * self.misses)
         is_talk = self.apart.differs[:1] == (TALK,)
@@ -118,16 +155,24 @@ def differ_in(names: Sequence[str]) -> str:
     return f"they differ in {', '.join(f'the {name}' for name in names[:_NAMED])}{more}"
 
 
-def scopes_of(records: Sequence[RequestRecord]) -> Scopes:
-    """The scopes by namespace of records that are given newest first. Linear."""
+def scopes_of(records: Sequence[RequestRecord], *, starts_at: float | None = None) -> Scopes:
+    """The scopes by namespace of records that are given newest first. Linear.
+
+    Those before `starts_at` (Unix seconds) only help to say since when something changes.
+    """
     by_namespace: dict[str, list[RequestRecord]] = {}
     for record in records:
         if record.scope and record.kind in (OutcomeKind.HIT, OutcomeKind.MISS):
             by_namespace.setdefault(record.namespace, []).append(record)
-    found = [_of_namespace(name, of_name) for name, of_name in by_namespace.items()]
+    counted = [record for record in records if starts_at is None or record.at >= starts_at]
+    found = []
+    for name, known in by_namespace.items():
+        latest = [record for record in known if starts_at is None or record.at >= starts_at]
+        if latest:
+            found.append(_of_namespace(name, latest, known))
     found.sort(key=lambda one: (-one.requests, one.namespace))
-    since = records[-1].at if records else None
-    return Scopes(looked_at=len(records), since=since, namespaces=tuple(found))
+    since = counted[-1].at if counted else None
+    return Scopes(looked_at=len(counted), since=since, namespaces=tuple(found))
 
 
 def asked_elsewhere(record: RequestRecord, records: Iterable[RequestRecord]) -> Apart:
@@ -181,7 +226,10 @@ def _nearest(miss: _Miss, others: Iterable[_Miss]) -> tuple[str, ...] | None:
     return nearest
 
 
-def _of_namespace(namespace: str, records: Sequence[RequestRecord]) -> NamespaceScopes:
+def _of_namespace(
+    namespace: str, records: Sequence[RequestRecord], known_records: Sequence[RequestRecord]
+) -> NamespaceScopes:
+    """Of the records that count; all `known_records` of it say since when."""
     scopes = {record.scope for record in records}
     misses = [record for record in reversed(records) if record.kind is OutcomeKind.MISS]
     asked: dict[bytes, dict[str, _Miss]] = {}
@@ -203,14 +251,68 @@ def _of_namespace(namespace: str, records: Sequence[RequestRecord]) -> Namespace
     if repeated:
         scopes = {scope for known in asked.values() if len(known) > 1 for scope in known}
     prompts = (miss.apart for miss in reversed(misses) if miss.apart is not None)
+    apart = _apart(len(scopes), counts if repeated else between, next(prompts, None))
     return NamespaceScopes(
         namespace=namespace,
         requests=len(records),
         misses=len(misses),
         per_hundred=_per_hundred([record.scope for record in records]),
         repeated=repeated,
-        apart=_apart(len(scopes), counts if repeated else between, next(prompts, None)),
+        apart=apart,
+        changing=_changing(apart, known_records),
     )
+
+
+def _changing(apart: Apart, records: Sequence[RequestRecord]) -> Changing | None:
+    """Since when the part that differs most has new values again and again, of records newest first; None: it has few.
+
+    It begins where the number of new values so far is furthest below what it would be had they come evenly.
+    """
+    if not apart.differs or apart.differs[0] in (TALK, MODEL):
+        return None
+    part = apart.differs[0]
+    oldest_first = records[::-1]
+    new = _new_values(part, oldest_first)
+    count, total = len(new), sum(new)
+    ahead = [sofar * count - place * total for place, sofar in enumerate(accumulate(new, initial=0))]
+    begins = ahead.index(min(ahead))
+    before = sum(new[:begins])
+    # As often before as after, by and large, or too short before to tell: then it was so from the first on.
+    is_older = begins < FEWEST_APART or before * (count - begins) * 3 > (total - before) * begins
+    first = new.index(1, 0 if is_older else begins) if total else 0
+    last = count - new[::-1].index(1) if total else 0
+    values, requests = sum(new[first:last]), last - first
+    if values < FEWEST_APART:
+        return None
+    is_over = count - last > FEWEST + 3 * requests / values
+    return Changing(
+        part=part,
+        values=values,
+        requests=requests,
+        since=oldest_first[first].at,
+        is_older=is_older,
+        until=oldest_first[last - 1].at if is_over else None,
+        has_number=None if apart.system_prompt is None else all(map(_has_number, apart.system_prompt)),
+    )
+
+
+def _new_values(part: str, records: Sequence[RequestRecord]) -> list[int]:
+    """1 for each record whose value of a part is in none before it, else 0. A hit has none: its scope was there."""
+    seen: set[str | None] = set()
+    new = []
+    for record in records:
+        is_new = False
+        if record.kind is OutcomeKind.MISS and record.parts:
+            found = unpack(record.parts).get(part)
+            value = None if found is None else found.digest
+            is_new = value not in seen
+            seen.add(value)
+        new.append(int(is_new))
+    return new
+
+
+def _has_number(text: str) -> bool:
+    return any(character.isdigit() for character in text)
 
 
 def _per_hundred(scopes: Sequence[str]) -> float:

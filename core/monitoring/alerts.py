@@ -202,11 +202,10 @@ def _of_writes(health: Health) -> str:
     refusal, queue = health.refusal, health.queue_refusal
     if refusal is None:
         return f"The job queue's Redis refuses writes: {queue.cause}. Workers wait. {queue.remedy}" if queue else ""
-    works = "no answer is stored, invalidations are refused; the bypass switch works"
+    works = "Nothing is stored or invalidated; the bypass switch works"
     if refusal.allows_invalidations:
-        works = "no answer is stored; invalidations and the bypass switch work"
-    wait = " Workers wait." if queue else ""
-    return f"Redis refuses writes: {refusal.cause}. Stored answers are served, {works}.{wait} {refusal.remedy}"
+        works = "Nothing is stored; invalidations and the bypass switch work"
+    return f"Redis refuses writes: {refusal.cause}. {works}. {refusal.remedy}"
 
 
 def enough_seconds(round_trip_ms: float) -> float:

@@ -13,11 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..bootstrap import Services
 from ..errors import InvalidInput, NotFound
-from ..metrics import DIMENSIONS, LONGEST_SECONDS, Dimension, RequestFilter, Sample, kept_month, month_of, steps_of
+from ..metrics import (
+    DIMENSIONS,
+    LONGEST_SECONDS,
+    Dimension,
+    RequestFilter,
+    Sample,
+    causes_of,
+    kept_month,
+    month_of,
+    steps_of,
+)
 from ..monitoring import LONGEST_MARK, DeployMark
 from .entries import OfModel
 from .invalidations import NAMESPACE
-from .namespaces import NamespaceOut, NearOut, named_parts, near_of
+from .namespaces import AllScopesOut, NamespaceOut, NearOut, named_parts, near_of
 from .operators import Operator
 from .parts import By, Parts
 
@@ -130,35 +140,20 @@ class ChangePartOut(BaseModel):
     now: LookupsOut
 
 
-class ApartOut(BaseModel):
-    """What keeps questions apart, the most frequent first."""
-
-    scopes: int
-    differs: list[str] = Field(description="The parts of the request that differ.")
-    system_prompt: list[str] | None = Field(
-        description="The words in which two system prompts differ; null without, or where prompts are not kept."
-    )
-
-
-class ScopesOut(BaseModel):
-    """The scopes of a namespace among its latest requests."""
+class CauseOut(BaseModel):
+    """Why the hit rate changed. Without model and reason it is of all requests of the namespace."""
 
     namespace: str
-    requests: int = Field(description="Those that were looked up.")
-    misses: int
-    per_hundred: float = Field(description="Different scopes in a hundred requests in a row, on average.")
-    repeated: int = Field(description="Misses whose question had been asked in another scope before.")
-    apart: ApartOut
-    told: bool = Field(description="True: hits are lost by it.")
-    words: str
-
-
-class AllScopesOut(BaseModel):
-    """The scopes by namespace, of all requests in the log."""
-
-    looked_at: int
-    since: float | None
-    namespaces: list[ScopesOut]
+    words: str = Field(description="The headline, where there is one, and the details.")
+    headline: str
+    details: str
+    lost_hits: int = Field(description="Misses of the latest requests whose question had been asked in another scope.")
+    change: float | None = Field(description="-0.1: ten points less; null without a window before.")
+    model: str | None
+    reason: str | None
+    since: float | None = Field(description="Since when hits are lost by it, where it is known.")
+    until: float | None = Field(description="Null: it goes on.")
+    system_prompt: list[str] | None = Field(description="The words in which two differ, where prompts are kept.")
 
 
 class ChangeOut(BaseModel):
@@ -169,6 +164,7 @@ class ChangeOut(BaseModel):
     before: LookupsOut
     now: LookupsOut
     change: float | None = Field(description="Null where one of the windows has no lookup.")
+    causes: list[CauseOut] = Field(description="Why, what lost most hits first.")
     parts: list[ChangePartOut] = Field(description="What changed it most, by namespace, model and reason.")
     by_namespace: list[ChangePartOut]
     by_model: list[ChangePartOut]
@@ -313,7 +309,8 @@ def change(
     found = parts.metrics.change(window, model=model, **chosen)
     where = RequestFilter(namespace=chosen.get("namespace"), model=model)
     scopes = parts.metrics.scopes(where, within=chosen.get("within"))
-    return found.to_dict(most=limit) | {"scopes": scopes.to_dict()}
+    causes = [cause.to_dict() for cause in causes_of(found, scopes)[:limit]]
+    return found.to_dict(most=limit) | {"causes": causes, "scopes": scopes.to_dict()}
 
 
 @router.get("/series", response_model=SeriesOut)

@@ -19,6 +19,50 @@ router: Final = APIRouter(tags=["namespaces"])
 Named = Annotated[str, Path(pattern=NAMESPACE, max_length=129, description="The id of a namespace.")]
 
 
+class ApartOut(BaseModel):
+    """What keeps questions apart, the most frequent first."""
+
+    scopes: int
+    differs: list[str] = Field(description="The parts of the request that differ.")
+    system_prompt: list[str] | None = Field(
+        description="The words in which two system prompts differ; null without, or where prompts are not kept."
+    )
+
+
+class ChangingOut(BaseModel):
+    """A part of the requests that has new values again and again, in Unix seconds."""
+
+    part: str
+    values: int
+    requests: int
+    since: float
+    is_older: bool = Field(description="True: the first requests that are known had it already.")
+    until: float | None = Field(description="Null: to the latest request.")
+    has_number: bool | None = Field(description="Whether what differs is digits; null where it is not kept.")
+
+
+class ScopesOut(BaseModel):
+    """The scopes of a namespace among its latest requests."""
+
+    namespace: str
+    requests: int = Field(description="Those that were looked up.")
+    misses: int
+    per_hundred: float = Field(description="Different scopes in a hundred requests in a row, on average.")
+    repeated: int = Field(description="Misses whose question had been asked in another scope before.")
+    apart: ApartOut
+    changing: ChangingOut | None = None
+    told: bool = Field(description="True: hits are lost by it.")
+    words: str
+
+
+class AllScopesOut(BaseModel):
+    """The scopes by namespace, of all requests in the log."""
+
+    looked_at: int
+    since: float | None
+    namespaces: list[ScopesOut]
+
+
 class NearOut(BaseModel):
     """How the hits of a published threshold stand: with 95 % confidence, at every moment, at most `bound` were wrong.
 

@@ -232,6 +232,9 @@ class QuestionsOut(BaseModel):
     unread: int = Field(description="Questions that the local model cannot read.")
     left_out: int = Field(description="Questions beyond the 2,000 that are grouped.")
     empty: str = Field(description="Why there are no groups; empty where there are some.")
+    near_misses: int = Field(description="Misses that semantic lookup would have answered at most.")
+    near_usd: float = Field(description="What these cost.")
+    near_words: str
     groups: list[GroupOut]
     questions: list[QuestionOut]
 

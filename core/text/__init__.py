@@ -14,6 +14,7 @@ from .figures import (
     points,
     share,
     size,
+    utc,
 )
 from .forms import fold, fold_words, is_stream_safe, nfc, nfkc, plain_tags
 from .hosts import host_name, is_address, is_loopback
@@ -25,5 +26,6 @@ __all__ = [
     "HIDDEN", "LONGEST_NAME", "UNKNOWN", "LineFormatter", "cents", "countdown", "duration", "exact_duration",
     "fold", "fold_words", "host_name", "in_url", "is_address", "is_loopback", "is_name", "is_stream_safe",
     "log_lines", "looks_secret", "many", "masked", "milliseconds", "money", "nfc", "nfkc", "number", "plain_tags",
-    "points", "printable", "redacted", "share", "size", "to_csv", "to_json_lines", "without_text",
+    "points", "printable", "redacted", "share", "size", "to_csv", "to_json_lines", "utc",
+    "without_text",
 ]  # fmt: skip

@@ -1,11 +1,12 @@
 """Figures as people read them, written in one way on screens, in the terminal and in the README. Pure.
 
-Times of day are not here: they depend on the reader's time zone.
+Times of day in the viewer's zone are not here: only pages know it.
 """
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from itertools import pairwise
 
 UNKNOWN = "–"
@@ -131,3 +132,8 @@ def number(amount: float | None) -> str:
 def many(amount: float, one: str, more: str = "") -> str:
     """A count and what is counted: `1 entry`, `1,204 entries`. `more` is the plural, `one` with an s if not given."""
     return f"{amount:,.0f} {one if amount == 1 else more or one + 's'}"
+
+
+def utc(at: float) -> str:
+    """A moment, in Unix seconds, where no viewer's zone is known: `2026-12-01 14:05:10 UTC`."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -134,6 +134,7 @@ def test_stats_say_what_changed_the_hit_rate_and_what_keeps_questions_apart(term
         filled.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
     filled.metrics.flush()
     shown = terminal.run("stats", "--changed", "--namespace", namespace, "--window", "1h")
+    assert "the system prompt changes with every request, e.g. by a time stamp, since 20" in shown
     assert "29 of 33 misses repeat a question of another scope: they differ in the system prompt." in shown
     assert "  It is 28.\n  It is 29." in shown
     assert "No lookups in the last 1 h, not counting the latest seconds." in shown

@@ -82,7 +82,8 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
     expect(answers(page).last).to_contain_text("An invalidation hides the answer that was stored.")
 
     visit(page, "Invalidations")
-    page.get_by_role("button", name="Sweep now").click()
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Delete now").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete now").click()
     job = page.get_by_test_id("stVerticalBlock").filter(has=page.get_by_text("Sweep", exact=True)).last
     expect(job).to_contain_text("finished")

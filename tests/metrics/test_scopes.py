@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
@@ -147,3 +148,60 @@ def test_the_words_that_differ_are_kept_only_where_prompts_are(client: redis.Red
     with CacheMetrics(client, flush_seconds=1000, clock=clock, record_prompts=False) as elsewhere:
         [record] = elsewhere.recent(1)
         assert record.apart is None  # whoever kept it
+
+
+def in_seconds(at: float) -> str:
+    return f"second {at - NOW:.0f}"
+
+
+def changing(*records: RequestRecord) -> str:
+    found = of_test(*records).changing
+    return "" if found is None else found.in_words(in_seconds)
+
+
+def steady(count: int) -> list[RequestRecord]:
+    """Misses of ten questions, then hits."""
+    return [a_record(f"q{number % 10}", "You help.", NOW + number, hit=number >= 10) for number in range(count)]
+
+
+def test_it_is_said_since_when_a_system_prompt_changes() -> None:
+    after = [a_record(f"q{number % 10}", f"It is {number}.", NOW + number) for number in range(80, 140)]
+    told = "the system prompt changes with every request, e.g. by a time stamp"
+    assert changing(*steady(80), *after) == f"{told}, since second 80"
+    assert changing(*after) == f"{told}, since second 80 or before"
+    over = [a_record("q1", "You help.", NOW + number, hit=True) for number in range(140, 170)]
+    assert changing(*steady(80), *after, *over) == f"{told}, from second 80 to second 139"
+    [found] = scopes_of([*steady(80), *after][::-1], starts_at=NOW + 100).namespaces
+    assert found.requests == 40
+    assert found.changing is not None
+    assert found.changing.in_words(in_seconds) == f"{told}, since second 80"
+
+
+def test_a_minute_in_the_system_prompt_has_its_beginning_too() -> None:
+    after = [a_record(f"q{n % 10}", f"It is 10:{n // 10}.", NOW + n, hit=n % 10 > 7) for n in range(80, 200)]
+    told = "the system prompt changes often, 12 times in 111 requests, e.g. by a time stamp, since second 80"
+    assert changing(*steady(80), *after) == told
+
+
+def test_a_few_system_prompts_are_not_said_to_change() -> None:
+    records = [a_record(f"q{number % 20}", f"You are {number // 20}.", NOW + number) for number in range(80)]
+    assert of_test(*records).is_told
+    assert changing(*records) == ""
+
+
+def test_names_in_system_prompts_are_no_time_stamps() -> None:
+    names = [f"You help {chr(97 + number // 26)}{chr(97 + number % 26)}." for number in range(40)]
+    records = [
+        msgspec.structs.replace(a_record("q", name, NOW + number), apart=("You help aa.", name))
+        for number, name in enumerate(names)
+    ]
+    assert changing(*records) == "the system prompt changes with every request, since second 0 or before"
+
+
+def test_other_models_are_no_finding() -> None:
+    models = [
+        msgspec.structs.replace(a_record(f"q{n // 3}", "You help.", model=f"m{n % 3}"), scope=f"of m{n % 3}")
+        for n in range(60)
+    ]
+    found = of_test(*models)
+    assert (found.repeated, found.apart.differs, found.is_told, found.changing) == (40, ("model",), False, None)

@@ -90,7 +90,10 @@ def test_a_time_in_the_system_prompt_is_told_of_requests_through_the_gateway(sta
             {"role": "user", "content": f"What is a card {number % 4}?"},
         ]
         api.complete(messages)
-    [scopes] = api.get("/stats/change", namespace=namespace, window=600)["scopes"]["namespaces"]
+    told = api.get("/stats/change", namespace=namespace, window=600)
+    [cause] = told["causes"]
+    assert cause["headline"].startswith("the system prompt changes with every request, e.g. by a time stamp, since 20")
+    [scopes] = told["scopes"]["namespaces"]
     assert (scopes["told"], scopes["repeated"], scopes["per_hundred"]) == (True, 36, 100.0)
     assert scopes["apart"]["differs"] == ["system prompt"]
     assert scopes["apart"]["system_prompt"] == ["You help. It is 10:38.", "You help. It is 10:39."]

@@ -154,6 +154,15 @@ def select_rows(at: AppTest, table: str, *rows: int) -> AppTest:
     return at.run()
 
 
+def from_top_to_bottom(block: Any) -> Iterator[Any]:
+    """The elements of a page in the order in which a viewer sees them."""
+    for child in block.children.values():
+        if hasattr(child, "children"):
+            yield from from_top_to_bottom(child)
+        else:
+            yield child
+
+
 def everything_said(at: AppTest) -> str:
     """All text of a page, for asking whether something is on it."""
     parts = [

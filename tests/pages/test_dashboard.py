@@ -32,7 +32,7 @@ from pages.components.data.view import RANGES, View
 from pages.components.display import charts, outcomes
 from pages.components.display.charts import Mark
 from pages.components.display.figures import money
-from tests.pages.conftest import everything_said, select_rows
+from tests.pages.conftest import everything_said, from_top_to_bottom, select_rows
 from workers.queue import JobState
 
 
@@ -515,7 +515,10 @@ def test_a_time_in_a_system_prompt_is_found_at_the_first_look(open_page, service
         services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
     at = open_page("dashboard")
     said = plainly(at)
-    assert "`default`: 190 of 200 misses repeat a question of another scope: they differ in the system prompt." in said
+    assert "`default`: **the system prompt changes with every request, e.g. by a time stamp, since " in said
+    assert (
+        "or before**. 190 of 200 misses repeat a question of another scope: they differ in the system prompt." in said
+    )
     assert "100 scopes per 100 requests" in said
     assert "You answer for a bank. It is 10:03:18 now. Be friendly." in said
     assert "You answer for a bank. It is 10:03:19 now. Be friendly." in said
@@ -552,6 +555,34 @@ def test_the_card_says_what_changed_the_hit_rate_and_leads_to_its_requests(open_
     assert links_of_parts(at) == [{"namespace": "shop", "model": "gpt-4o", "outcome": "miss", "reason": "expired"}]
     assert "What changed" not in plainly(open_page("dashboard", compare="false"))
     assert "What changed" not in plainly(open_page("dashboard", namespace="other"))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_known_cause_stands_above_the_figures(open_page, services, provider, is_known):
+    lookups(services, hits=90, misses=10, seconds_ago=1300)
+    lookups(services, hits=40, misses=60, seconds_ago=300)
+    for number in range(60 if is_known else 0):
+        messages = [{"role": "system", "content": f"It is {number}."}, {"role": "user", "content": "What is a card?"}]
+        services.cache.complete(ChatRequest.from_openai(model="gpt-4o", messages=messages))
+    # What is counted a moment ago is in neither of two windows that are compared.
+    drawn = from_top_to_bottom(open_page("dashboard", compare="false" if is_known else "true").main)
+    said = [one.value for one in drawn if one.type in ("markdown", "caption")]
+    card, figures = (
+        next(place for place, words in enumerate(said) if words.startswith(begin))
+        for begin in ("**What changed**", "Last 15 minutes")
+    )
+    assert (card < figures) is is_known
+
+
+def test_a_filter_is_said_loudly_and_ended_by_one_click(open_page, services):
+    lookups(services, hits=9, misses=1, seconds_ago=300)
+    assert "Filtered" not in plainly(open_page("dashboard"))
+    at = open_page("dashboard", model="gpt-4o", namespace="shop")
+    assert "**Filtered.** Only model **`gpt-4o`** in namespace **`shop`**." in plainly(at)
+    at.button(key="show-all").click().run()
+    assert "Filtered" not in plainly(at)
+    assert {"model", "namespace"}.isdisjoint(at.query_params)
+    assert "Only namespace **`shop`**." in plainly(open_page("requests", namespace="shop"))
 
 
 def test_more_requests_of_one_that_seldom_hits_are_told_as_such(open_page, services):

@@ -21,7 +21,7 @@ from pages.components.data import context, held, queries
 from pages.components.display import tables
 from pages.components.entries import detail as entry_detail
 from pages.components.entries import searching
-from tests.pages.conftest import everything_said, select_rows
+from tests.pages.conftest import everything_said, from_top_to_bottom, select_rows
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_what_is_stored_is_listed_and_counted_by_the_index(open_page, services, 
     assert not at.exception
     assert prompts(at) == set(filled)
     assert "The index lists 5 entries in this namespace" in everything_said(at)
-    assert set(at.dataframe[0].value["state"]) == {"served"}
+    assert set(at.dataframe[0].value["state"]) == {"fresh"}
 
 
 @pytest.mark.parametrize(
@@ -579,7 +579,7 @@ def test_who_got_an_answer_is_told_from_its_entry(open_page, use, pages_server, 
         said = unfold_recipients(at)
         assert "Of the latest 2 requests, since " in said
         assert "2 got this answer." in said
-        table = at.dataframe[-1].value
+        table = at.dataframe[0].value
         assert list(table["outcome"]) == ["hit, exact", "miss"]
         assert list(table["user"])[1] == "anna"
         assert len(table["user"][0]) < 300
@@ -592,10 +592,21 @@ def test_who_got_an_answer_says_what_is_not_kept(open_page, services, filled):
     said = unfold_recipients(at)
     assert "1 got this answer." in said
     assert "Users and request ids are not kept: `ENCORE_RECORD_CALLERS` is off." in said
-    assert not at.dataframe[-1].value["user"].notna().any()
+    assert not at.dataframe[0].value["user"].notna().any()
 
 
 # A wrong answer
+
+
+def test_an_entry_that_a_link_names_stands_above_the_others(open_page, filled):
+    def drawn(at) -> list[str]:
+        return [one.type for one in from_top_to_bottom(at.main) if one.type in ("subheader", "dataframe")]
+
+    at = open_page("entries", id=next(iter(filled.values())))
+    assert drawn(at)[0] == "subheader"
+    at.button(key="entry-close").click().run()
+    assert drawn(at)[0] == "dataframe"
+    assert "id" not in at.query_params
 
 
 def shown_entry(open_page, filled, prompt="What does word 0 mean?"):
@@ -678,7 +689,7 @@ def test_the_same_question_is_found_elsewhere_and_invalidated_together(open_page
     at.run()
     at.button(key="entry-elsewhere-go").click().run()
     assert "they differ in the namespace, the spelling, the system prompt" in everything_said(at).replace("\\", "")
-    rows = at.dataframe[-1].value if "differs" in at.dataframe[-1].value else at.dataframe[1].value
+    [rows] = [table.value for table in at.dataframe if "differs" in table.value]
     assert rows[["namespace", "answers", "scopes"]].values.tolist() == [["shop", 3, 3]]
     at.button(key="entry-elsewhere-invalidate").click().run()
     assert "4 entries" in everything_said(at)

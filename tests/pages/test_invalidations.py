@@ -228,6 +228,21 @@ def test_undo_brings_the_answers_back(open_page, services, filled, ask):
     assert is_hit(ask, "What does word 0 mean?", model="gpt-4o-mini")
 
 
+def test_the_form_says_where_it_acts_and_that_others_stay(open_page, services, ask, filled):
+    at = open_page("invalidations", namespace="default", model="gpt-4o-mini")
+    assert "others" not in everything_said(at), "there is one namespace"
+    ask("What is a cat?", namespace="billing")
+    context.readings().renew()
+    at = open_page("invalidations", namespace="default", model="gpt-4o-mini")
+    assert "Only in **`default`**: 1 other stay" in everything_said(at).replace("\\", "")
+    at.button(key="preview").click().run()
+    assert at.button(key="preview").label == "Preview in default"
+    assert at.button(key="apply").label == "Invalidate 2 entries in default…"
+    at.button(key="everywhere").click().run()
+    assert at.query_params["namespace"] == "*"
+    assert at.button(key="preview").label == "Preview in all namespaces"
+
+
 def test_sweep_now_queues_a_job_and_its_link_shows_it(open_page, services, filled, queue):
     done = services.invalidation.invalidate_by_model("gpt-4o-mini", actor="console")
     at = open_page("invalidations")

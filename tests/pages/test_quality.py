@@ -105,6 +105,7 @@ def test_off_it_says_what_it_would_take_and_what_not_to_expect(open_page, servic
     assert not at.exception
     said = everything_said(at)
     assert "Semantic lookup is off" in said
+    assert "**What it would bring**" in said
     assert "ENCORE_SEMANTIC=judge" in said
     assert "ENCORE_JUDGE_MODEL" in said
     assert "no embedder that was measured keeps false hits under 1 %" in said
@@ -168,12 +169,14 @@ def test_rows_of_another_embedder_are_told_of_until_the_index_is_rebuilt(open_pa
     assert of_another.near_index.take_up()
     queue.enqueue_rebuild()
     context.readings().renew()
+    context.queue_readings().renew()
     said = everything_said(open_page("quality"))
     assert "Rebuild of the index of near questions" in said
     queue.stop("rebuild")
     queue.delete("rebuild")
     of_another.near_index.rebuild()
     context.readings().renew()
+    context.queue_readings().renew()
     said = everything_said(open_page("quality"))
     assert "another embedder" not in said
 

@@ -24,6 +24,14 @@ def traffic(ask):
     ask("What is a cat?", no_store=True)
 
 
+def test_under_all_namespaces_each_request_says_whose_it_is(open_page, services, traffic):
+    def shown(**parameters: str) -> tuple[str, ...]:
+        return tuple(open_page("requests", **parameters).dataframe[0].proto.column_order)
+
+    assert shown()[:3] == ("outcome", "prompt", "namespace_label")
+    assert "namespace_label" not in shown(namespace="default")
+
+
 def outcomes_of(at):
     return list(at.dataframe[0].value["outcome"])
 
@@ -130,7 +138,9 @@ def test_older_requests_follow(open_page, services, ask):
 
 
 def test_without_requests_it_says_so(open_page, services):
-    assert "No matching request" in everything_said(open_page("requests"))
+    said = everything_said(open_page("requests"))
+    assert "No requests yet" in said
+    assert "longer range" not in said
 
 
 def prompts_of(at):

@@ -64,10 +64,11 @@ def test_without_any_it_explains_what_one_is_good_for(open_page, services):
 def test_the_example_fills_the_form_and_adds_nothing(open_page, services):
     at = open_page("schedules")
     at.button(key="schedule-example").click().run()
-    assert at.text_input(key="schedule-name").value == "Nightly"
+    assert at.text_input(key="schedule-name").value == "", "the name of what somebody else needs would stay"
     assert (at.number_input(key="criteria-age").value, at.selectbox(key="criteria-unit").value) == (7, "days")
     assert f"{at.time_input(key='schedule-at').value:%H:%M}" == "03:00"
-    assert not at.button(key="schedule-add").disabled
+    assert "Give it a name" in said(at)
+    assert not at.text_input(key="schedule-name").input("Weekly").run().button(key="schedule-add").disabled
     assert services.schedules.all() == []
 
 
@@ -217,8 +218,8 @@ def test_a_name_that_is_taken_is_refused(open_page, services):
 
 def test_one_may_run_on_some_days_of_the_week_only(open_page, services):
     at = filled(open_page("schedules"))
-    assert list(at.pills(key="schedule-days").value) == ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    at.pills(key="schedule-days").set_value([]).run()
+    at.segmented_control(key="schedule-on").set_value("Some days").run()
+    assert list(at.pills(key="schedule-days").value) == [], "one day is one click"
     assert "Choose a day on which it runs" in said(at)
     assert at.button(key="schedule-add").disabled
     at.pills(key="schedule-days").set_value(["wed", "mon"]).run()
@@ -228,6 +229,22 @@ def test_one_may_run_on_some_days_of_the_week_only(open_page, services):
     [added] = services.schedules.all()
     assert added.weekdays == ("mon", "wed")
     assert "Mon, Wed at 03:00 UTC" in said(at)
+
+
+def test_the_next_schedule_begins_with_an_empty_form(open_page, services):
+    at = filled(open_page("schedules"))
+    at.segmented_control(key="schedule-on").set_value("Some days").run()
+    at.pills(key="schedule-days").set_value(["wed"]).run()
+    at.segmented_control(key="soft").set_value(True).run()
+    at.button(key="schedule-add").click().run()
+    confirmed(at)
+    assert len(services.schedules.all()) == 1
+    assert at.text_input(key="schedule-name").value == ""
+    assert at.pills(key="criteria-selectors").value == []
+    assert at.segmented_control(key="schedule-on").value == "Every day"
+    assert at.segmented_control(key="soft").value is False
+    at.pills(key="criteria-selectors").set_value(["age"]).run()
+    assert at.number_input(key="criteria-age").value is None
 
 
 # Editing

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...errors import CacheError
 from ...metrics import RequestRecord
-from ..embedding import CheckedEmbedder, NoVector
+from ..embedding import CheckedEmbedder, NoVector, Vectors, normalized
+from ..quality import default_cosines
 from .grouping import group
 from .question_map import Place, QuestionMap, digest
 
@@ -61,9 +62,16 @@ def make(
         on_batch(Progress(done=begin + len(batch), total=len(chosen)))
     rows = np.stack(vectors) if vectors else np.zeros((0, embedder.identity.dimension), dtype=np.float32)
     grouped = group(rows)
+    nearest = _nearest(rows, default_cosines(embedder.identity.name).grey)
     places = {
-        name: Place(int(number), round(float(typical), 3), round(float(x), 4), round(float(y), 4))
-        for name, number, typical, (x, y) in zip(names, *grouped, strict=True)
+        name: Place(
+            int(number),
+            round(float(typical), 3),
+            round(float(x), 4),
+            round(float(y), 4),
+            b"" if near < 0 else names[near],
+        )
+        for name, near, number, typical, (x, y) in zip(names, nearest, *grouped, strict=True)
     }
     return QuestionMap(
         at=now,
@@ -72,3 +80,16 @@ def make(
         unread=len(chosen) - len(names),
         left_out=len(asked) - len(chosen),
     )
+
+
+def _nearest(vectors: Vectors, least: float) -> list[int]:
+    """Of each row the other one with the largest cosine; -1 where that is below `least`."""
+    unit = normalized(vectors)
+    found: list[int] = []
+    for begin in range(0, len(unit), BATCH):
+        cosines = unit[begin : begin + BATCH] @ unit.T
+        here = np.arange(len(cosines))
+        cosines[here, begin + here] = -1.0
+        best = cosines.argmax(axis=1)
+        found += [int(place) if cosines[row, place] >= least else -1 for row, place in enumerate(best)]
+    return found

@@ -13,12 +13,16 @@ from ...text import fold_words
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a question stands: its group, how near it is to the middle of that (a cosine), x and y from -1 to 1."""
+    """Where a question stands: its group, how near it is to the middle of that (a cosine), x and y from -1 to 1.
+
+    `near` is the digest of the question that is nearest to it, if that is near enough to be judged; else empty.
+    """
 
     group: int
     typical: float
     x: float
     y: float
+    near: bytes = b""
 
 
 class QuestionMap(msgspec.Struct, frozen=True, kw_only=True):

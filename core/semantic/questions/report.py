@@ -12,6 +12,7 @@ import msgspec
 
 from ...metrics import Kinds, RequestRecord
 from ...models import OutcomeKind
+from ...text import many, money, share
 from .question_map import Place, QuestionMap, digest
 
 NOT_RECORDED = (
@@ -78,6 +79,9 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
     Of the `looked_at` requests in the log since `since` (Unix seconds), `without_prompt` have none, and `newer` ask
     what is not on the map: it came later, is one of `left_out` questions beyond the most that are grouped, or of
     `unread` ones. `empty` says why there are no groups; it is empty where there are some.
+
+    `near_misses`, which cost `near_usd`, asked what was new in their scope, where a near question had been asked: the
+    most that semantic lookup would have answered.
     """
 
     at: float | None
@@ -89,6 +93,8 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
     unread: int
     left_out: int
     empty: str
+    near_misses: int = 0
+    near_usd: float = 0.0
     groups: tuple[QuestionGroup, ...] = ()
     questions: tuple[Question, ...] = ()
 
@@ -97,9 +103,25 @@ class QuestionReport(msgspec.Struct, frozen=True, kw_only=True):
         """Whether grouping anew would show something, or more."""
         return self.empty == NOT_GROUPED or self.newer > 0
 
+    @property
+    def near_words(self) -> str:
+        """What semantic lookup would bring at most; empty without groups."""
+        misses = sum(one.misses for one in self.groups)
+        if not misses:
+            return ""
+        if not self.near_misses:
+            none = f"none of {many(misses, 'miss', 'misses')}"
+            return f"Semantic lookup would have answered {none}: no near question was asked before."
+        part = f"{self.near_misses:,} of {many(misses, 'miss', 'misses')} ({share(self.near_misses / misses)})"
+        cost = f", which cost {money(self.near_usd)}" if self.near_usd else ""  # nothing: no price is known
+        return (
+            f"Semantic lookup would have answered at most {part}{cost}: a near question had been asked before. Guards "
+            "and judge would refuse some of them."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON, hit rates with it."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: dict[str, Any] = msgspec.to_builtins(self) | {"near_words": self.near_words}
         for part in ("groups", "questions"):
             plain[part] = [
                 row | {"requests": one.requests, "hit_rate": one.hit_rate}
@@ -143,6 +165,8 @@ def report(records: Iterable[RequestRecord], known: QuestionMap | None, *, keep_
     looked_at = without = newer = 0
     since: float | None = None
     sums: dict[bytes, _Sums] = {}
+    asked: set[tuple[bytes, str]] = set()
+    near_misses, near_usd = 0, 0.0
     places = known.places if known is not None else {}
     for record in reversed(list(records)):
         looked_at += 1
@@ -153,6 +177,12 @@ def report(records: Iterable[RequestRecord], known: QuestionMap | None, *, keep_
             newer += 1
         else:
             sums.setdefault(name, _Sums()).add(record)
+            is_new = record.kind is OutcomeKind.MISS and (name, record.scope) not in asked
+            if is_new and record.scope and (places[name].near, record.scope) in asked:
+                near_misses += 1
+                near_usd += record.cost_usd or 0.0
+            if record.kind in (OutcomeKind.HIT, OutcomeKind.MISS):
+                asked.add((name, record.scope))
     of_group: dict[int, list[tuple[float, Question]]] = {}
     for name, of in sums.items():
         place = places[name]
@@ -175,6 +205,8 @@ def report(records: Iterable[RequestRecord], known: QuestionMap | None, *, keep_
         unread=known.unread if known is not None else 0,
         left_out=known.left_out if known is not None else 0,
         empty="" if groups else _why_empty(looked_at - without, known, keep_prompts=keep_prompts),
+        near_misses=near_misses,
+        near_usd=near_usd,
         groups=tuple(msgspec.structs.replace(one, number=rank) for rank, (one, _) in enumerate(groups, start=1)),
         questions=tuple(ranked),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.metrics import SYSTEM_PROMPTS, ChangePart, HitRateChange, NamespaceScopes, Scopes
+from core.metrics import LEAST, MIX, SYSTEM_PROMPTS, Cause, HitRateChange, Scopes, causes_of
 from core.namespaces import Naming
 from pages.components.data import changes, queries
 from pages.components.data.view import View
@@ -15,31 +15,42 @@ from pages.components.display.text import literal, plain
 from pages.components.shell.address import carried
 
 MOST = 3
-LEAST = 0.005
-"""A part is told from half a point on."""
 
 
-def changed(view: View, compare: bool) -> None:
-    """Draws the card: against the window before with `compare`, and of the latest requests."""
+def changed(view: View, compare: bool, *, first: bool) -> None:
+    """Draws the card: against the window before with `compare`, and of the latest requests.
+
+    The page has two places for it: `first`, above the figures, where a cause is known that has lost hits and has not
+    ended; else the one below them.
+    """
     now = queries.summary(view).value
     if now is None or not now.requests:
         return
     change = changes.change(view).value if compare else None
-    scopes = changes.scopes(view).value
-    told = scopes.told if scopes is not None else ()
-    if not told and (change is None or change.change is None):
+    scopes = changes.scopes(view).value or Scopes(looked_at=0, since=None)
+    if not scopes.told and (change is None or change.change is None):
+        return
+    causes = causes_of(change, scopes, clock)
+    if first != any(cause.is_urgent for cause in causes[:1]):
         return
     naming = queries.naming()
     with st.container(border=True, gap="xxsmall", key="changed"):
-        if change is not None:
-            _against_before(change, view, naming)
-        if scopes is not None and told:
-            for one in told[:MOST]:
-                _scopes_of(one, naming)
+        _rates(change, view)
+        told = [cause for cause in causes if cause.is_told]
+        for cause in told[:MOST]:
+            _cause(cause, naming)
+        rest = [*told[MOST:], *(cause for cause in causes if not cause.is_told)]
+        if rest and change is not None and change.change is not None:
+            together = points(sum(cause.change or 0.0 for cause in rest))
+            st.caption(f"{many(len(rest), 'other part')} more, together {together}.")
+        if scopes.told:
             _of_which(scopes)
 
 
-def _against_before(change: HitRateChange, view: View, naming: Naming) -> None:
+def _rates(change: HitRateChange | None, view: View) -> None:
+    if change is None:
+        st.markdown("**What changed**")
+        return
     before = f"the {duration(view.window.seconds)} before"
     if change.change is None:
         # The latest seconds may not be written yet: they are in neither window.
@@ -48,12 +59,17 @@ def _against_before(change: HitRateChange, view: View, naming: Naming) -> None:
         return
     rates = f"{share(change.before.hit_rate)} → {share(change.now.hit_rate)}"
     st.markdown(f"**What changed** Hit rate {rates}: {_coloured(change.change)} against {before}.")
-    parts = [part for part in change.by("namespace", "model", "reason") if abs(part.change) >= LEAST]
-    for part in parts[:MOST]:
-        _row(_words(part, change, naming), _requests_of(part))
-    if len(parts) > MOST:
-        rest = sum(part.change for part in parts[MOST:])
-        st.caption(f"{many(len(parts) - MOST, 'smaller part')} more, together {points(rest)}.")
+
+
+def _cause(cause: Cause, naming: Naming) -> None:
+    change = "" if cause.change is None else f"{_coloured(cause.change)} "
+    name = named(cause.namespace, naming)
+    whom = name if cause.model is None else f"{name} · {literal(cause.model)}"
+    headline = f"**{plain(cause.headline)}**. " if cause.headline else ""
+    _row(f"{change}{whom}: {headline}{plain(cause.details)}.", _requests_of(cause))
+    if cause.system_prompt is not None:
+        before, now = (literal(text, 200) for text in cause.system_prompt)
+        st.caption(f"One system prompt: {before}  \nThe next: {now}")
 
 
 def _row(words: str, parameters: dict[str, str]) -> None:
@@ -63,30 +79,17 @@ def _row(words: str, parameters: dict[str, str]) -> None:
         st.page_link(REQUESTS, label=":small[:blue[Requests]]", query_params=carried(parameters))
 
 
-def _words(part: ChangePart, change: HitRateChange, naming: Naming) -> str:
-    why = plain(change.why(part))
-    return f"{_coloured(part.change)} {named(part.namespace or '', naming)} · {literal(part.model or '')}: {why}"
-
-
 def _coloured(change: float) -> str:
     colour = "green" if change >= LEAST else "red" if change <= -LEAST else "gray"
     return f":{colour}[{points(change)}]"
 
 
-def _requests_of(part: ChangePart) -> dict[str, str]:
-    """The filters that show the requests of a part."""
-    found = {"namespace": part.namespace or "", "model": part.model or ""}
-    if not part.is_mix:
-        found |= {"outcome": "miss", "reason": part.reason or ""}
+def _requests_of(cause: Cause) -> dict[str, str]:
+    """The filters that show the requests of a cause."""
+    found = {"namespace": cause.namespace, "model": cause.model or ""}
+    if cause.reason != MIX:
+        found |= {"outcome": "miss", "reason": cause.reason or ""}
     return {name: value for name, value in found.items() if value}
-
-
-def _scopes_of(one: NamespaceScopes, naming: Naming) -> None:
-    words = f":material/call_split: {named(one.namespace, naming)}: {plain(one.in_words)}."
-    _row(words, {"namespace": one.namespace, "outcome": "miss"})
-    if one.apart.system_prompt is not None:
-        before, now = (literal(text, 200) for text in one.apart.system_prompt)
-        st.caption(f"One system prompt: {before}  \nThe next: {now}")
 
 
 def _of_which(scopes: Scopes) -> None:
@@ -95,8 +98,6 @@ def _of_which(scopes: Scopes) -> None:
         f"Counted in the latest {many(scopes.looked_at, 'request')}, since {since}. An answer is served in its "
         "own scope only."
     )
-    if len(scopes.told) > MOST:
-        words = f"And {many(len(scopes.told) - MOST, 'namespace')} more. {words}"
     if any(SYSTEM_PROMPTS.intersection(one.apart.differs[:1]) for one in scopes.told):
         words += (
             " Keep what changes by itself, such as the time, out of the system prompt, or send it with the question."

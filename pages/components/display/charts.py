@@ -145,7 +145,7 @@ def over_time(buckets: Sequence[Bucket | GaugeBucket], marks: Sequence[Mark], un
                 x=at,
                 y=1,
                 yref="paper",
-                yanchor="top",
+                yanchor="bottom",  # above the chart: within it they would lie on what is written there
                 # On its own side of its line, so that a deploy and the invalidation after it are both seen.
                 xshift=-9 if mark.is_deploy else 9,
                 text=DEPLOY if mark.is_deploy else INVALIDATION,

@@ -45,6 +45,11 @@ def named(namespace: str, naming: Naming) -> str:
     return literal(name, LONGEST) if "@" in name else plain(name)
 
 
+def said(namespace: str, naming: Naming) -> str:
+    """The name as Markdown for the label of a button, in the button's own letters."""
+    return ALL_NAMESPACES if namespace == EVERYWHERE else plain(shown(namespace, naming))
+
+
 def told(namespace: str, naming: Naming) -> str:
     """What a name does not say, as Markdown for the help beside it: the whole id, and who owns it."""
     if namespace == EVERYWHERE:

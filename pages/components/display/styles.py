@@ -9,9 +9,14 @@ _CHOICES = """<style>
 [data-testid=stButtonGroup] button[data-selected=true], [data-testid=stTab][aria-selected=true] {
   color: light-dark(#005A8F, #7CC4F0) !important;
 }
+[data-testid=stTextInput]:has(input[type=search]) [data-testid=InputInstructions] { display: none; }
+.st-key-filtered { background: light-dark(#FFF4DB, #3A2E12); border-color: light-dark(#B36B00, #E0A63F) !important;
+  padding: 0.35rem 0.75rem !important; }
 </style>"""
 """Choices in a row are as high as the fields beside them, so that the labels of both stand on one line; what is chosen
-has the theme's colour for blue text, which can be read on both backgrounds."""
+has the theme's colour for blue text, which can be read on both backgrounds.
+A search
+field has no counter upon its text. The line that says that a page is filtered stands out."""
 
 _PRINTED = """<style>
 .st-key-savings-sheet :is(td, th):nth-last-child(-n + 5), .st-key-savings-sheet :is(td, th):nth-last-child(-n + 5) * {

@@ -51,7 +51,7 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "saved_ms": column.NumberColumn("Time saved", width=100),
     "saved_usd": column.NumberColumn("Money saved", width=100),
     "cost_usd": column.NumberColumn("Cost", width=100),
-    "namespace_label": column.TextColumn("Namespace", width=150),
+    "namespace_label": column.TextColumn("Namespace", width=130),
     "namespace": column.TextColumn("Namespace id", width=150),
     "ttl_class": column.TextColumn("TTL class", width="small"),
     "caller": column.TextColumn("Caller", width="small"),
@@ -60,9 +60,11 @@ REQUEST_COLUMNS: dict[str, Any] = {
     "key": column.TextColumn("Key", width="medium"),
 }
 
-REQUESTS_SHOWN = ("outcome", "prompt", "answer", "model", "latency_ms", "time", "why")
+REQUESTS_SHOWN: tuple[str, ...] = ("outcome", "prompt", "answer", "model", "latency_ms", "time", "why")
 """What fits beside one another, the prompt on a phone too, the model whole; the rest is in the detail and in the
 download."""
+REQUESTS_OF_ALL_SHOWN = ("outcome", "prompt", "namespace_label", "model", "latency_ms", "time", "why")
+"""The same where they are of several namespaces: whose a request is takes the room of its answer."""
 
 
 WORKER_COLUMNS: dict[str, Any] = {

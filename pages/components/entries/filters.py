@@ -69,7 +69,7 @@ def filters() -> Filters:
             list(HITS),
             key="entries_hits",
             bind="query-params",
-            help="Hits since the key was first stored. Most served first.",
+            help="How often it was a hit since the key was first stored. Most served first.",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         in_answers = st.toggle("Search answers too", key="in_answers", bind="query-params")

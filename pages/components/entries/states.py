@@ -7,7 +7,7 @@ from core.entries import FoundEntry
 from pages.components.display.outcomes import Colour
 
 STATES: dict[Visibility, tuple[str, str, Colour]] = {
-    Visibility.FRESH: ("served", ":material/check_circle:", "green"),
+    Visibility.FRESH: ("fresh", ":material/check_circle:", "green"),
     Visibility.STALE: ("marked stale", ":material/hourglass_bottom:", "violet"),
     Visibility.HIDDEN: ("invalidated, hidden", ":material/visibility_off:", "orange"),
     Visibility.UNKNOWN: ("not served until the invalidations are loaded", ":material/hourglass_top:", "gray"),

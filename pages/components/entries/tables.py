@@ -19,7 +19,7 @@ ENTRY_COLUMNS: dict[str, Any] = {
     "namespace": column.TextColumn("Namespace", width=130),
     "prompt": column.TextColumn("Prompt", width=300),
     "state": column.TextColumn("State", width=95),
-    "hits": column.NumberColumn("Hits", format="localized", width=50),
+    "hits": column.NumberColumn("Served", format="localized", width=65, help="How often it was a hit."),
     "age": column.TextColumn("Age", width=92),
     "left": column.TextColumn("TTL left", width=95),
     "model": column.TextColumn("Model", width=145),

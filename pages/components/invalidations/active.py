@@ -104,20 +104,22 @@ def _active_card(one: Invalidation, questions: Mapping[str, str]) -> None:
                 key=f"undo-{one.id}",
                 icon=":material/undo:",
                 disabled=not actor.may(Action.UNDO),
+                help="Brings back what it hides, in place of what was asked anew meanwhile.",
                 on_click=_undo,
                 args=(one.id,),
             )
         st.caption(_what_next(one, left), width="stretch")
-        if one.is_held and st.button(
-            "Sweep now…",
-            key=f"sweep-{one.id}",
-            type="tertiary",
-            icon=":material/delete_forever:",
-            disabled=not actor.may(ending_hold(one.criteria, one.share)),
-            help="Delete the hidden answers now, before the time to undo ends.",
-        ):
-            ask_to_sweep(one)
-            st.rerun()
+        if one.is_held:
+            with st.popover("More", type="tertiary", key=f"more-{one.id}"):
+                st.caption("Frees memory before the time to undo ends.")
+                if st.button(
+                    "Delete now…",
+                    key=f"sweep-{one.id}",
+                    icon=":material/delete_forever:",
+                    disabled=not actor.may(ending_hold(one.criteria, one.share)),
+                ):
+                    ask_to_sweep(one)
+                    st.rerun()
     if one.problem and one.parts:
         st.caption(f":material/warning: {plain(actions.named_problem(one, naming))}")
     if not one.parts and (one.state is InvalidationState.SWEEPING or (one.is_held and left <= 0)):
@@ -133,7 +135,7 @@ def _what_next(one: Invalidation, left: float) -> str:
         return _what_next_of_all(one, left)
     match one.state:
         case InvalidationState.HELD if left > 0:
-            return "Hidden now. Nothing is deleted before the time to undo ends."
+            return "Hidden now, and not deleted before the time to undo ends. Undo also replaces newer answers."
         case InvalidationState.HELD:
             if queries.alive_workers().value == 0:
                 return "The time to undo has ended. No worker is alive to delete the hidden answers."

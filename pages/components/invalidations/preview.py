@@ -12,7 +12,7 @@ from core.errors import CacheError
 from core.invalidation import Preview, invalidating
 from pages.components.data import actions, context, queries
 from pages.components.display.figures import UNKNOWN, clock, duration, many, money, share, size
-from pages.components.display.namespaces import named, told
+from pages.components.display.namespaces import named, said, told
 from pages.components.display.tables import in_figures
 from pages.components.display.text import error_sentence, literal
 from pages.components.invalidations import tables as invalidation_tables
@@ -43,8 +43,9 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         st.info("The criteria have changed since the preview. Preview again.", icon=":material/history:")
         return
     naming = queries.naming()
+    where = f"in **{named(preview.namespace, naming)}**"
     st.caption(
-        f"Preview of {clock(preview.at)}: {literal(str(preview.criteria), 200)} in {named(preview.namespace, naming)}",
+        f"Preview of {clock(preview.at)}: {literal(str(preview.criteria), 200)} {where}",
         help=told(preview.namespace, naming),
     )
     _figures(preview)
@@ -55,7 +56,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
         st.dataframe(
             in_figures(invalidation_tables.preview(preview.rows, naming)),
             column_config=columns,
-            column_order=[name for name in columns if preview.parts or name != "namespace"],
+            column_order=[name for name in columns if preview.parts or not name.startswith("namespace")],
             hide_index=True,
             height=min(35 * len(preview.rows) + 38, 260),
             key="preview-rows",
@@ -74,6 +75,7 @@ def show_preview(plan: Plan, *, outdated: bool, soft: bool, hold_seconds: float)
     verb = "Mark stale" if soft else "Invalidate"
     single = preview.criteria.key is not None
     label = f"{verb} {many(preview.count, 'entry', 'entries')}" if preview.count else "Apply anyway"
+    label += f" in {said(preview.namespace, naming)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             label + ("" if single else "…"),
@@ -98,7 +100,7 @@ def _parts(preview: Preview) -> None:
         column_order=[
             name
             for name in invalidation_tables.PREVIEW_PART_COLUMNS
-            if name != "namespace" and (name != "problem" or any(part.problem for part in preview.parts))
+            if name != "problem" or any(part.problem for part in preview.parts)
         ],
         hide_index=True,
         height=min(35 * len(preview.parts) + 38, 320),

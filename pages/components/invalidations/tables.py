@@ -16,15 +16,16 @@ from pages.components.display.namespaces import shown
 from pages.components.display.text import one_line
 
 PREVIEW_COLUMNS: dict[str, Any] = {
-    "namespace": column.TextColumn("Namespace", width=150),
+    "namespace_label": column.TextColumn("Namespace", width=150),
     "prompt": column.TextColumn("Prompt", width="large"),
-    "model": column.TextColumn("Model", width="small"),
+    "model": column.TextColumn("Model", width=140),
     "age": column.TextColumn("Age", width=100),
     "fresh": column.TextColumn("Fresh for", width=110),
     "bytes": column.NumberColumn("Size", width=80),
     "cost_usd": column.NumberColumn("Cost", width=100),
     "tags": column.ListColumn("Tags", width="small"),
     "key": column.TextColumn("Key", width="medium"),
+    "namespace": column.TextColumn("Namespace id", width=150),
 }
 
 
@@ -83,7 +84,8 @@ def preview(rows: Iterable[PreviewRow], naming: Naming) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "namespace": shown(row.namespace, naming),
+                "namespace_label": shown(row.namespace, naming),
+                "namespace": row.namespace,
                 "prompt": one_line(row.prompt, 300),
                 "model": one_line(row.model),
                 "age": duration(row.age_seconds),

@@ -7,10 +7,11 @@ import streamlit as st
 from core.errors import CacheError
 from core.models import CacheStrategy, SemanticMode
 from core.semantic.quality import BUDGETS, Published, Threshold, ThresholdAction, labels_needed
-from pages.components.data import context
-from pages.components.display.figures import clock
+from pages.components.data import context, semantic
+from pages.components.display.figures import clock, many
 from pages.components.display.outcomes import Colour
 from pages.components.display.text import literal, plain
+from pages.components.shell.address import visit
 
 LOOKS: dict[SemanticMode, tuple[str, Colour, str]] = {
     SemanticMode.OFF: (":material/block:", "gray", "off: near questions are misses"),
@@ -103,14 +104,36 @@ def conversations_off() -> None:
         )
 
 
-def off() -> None:
-    """Draws what semantic lookup can and cannot do, and how to switch it on."""
+def would_bring(namespace: str) -> None:
+    """Draws what semantic lookup would bring at most, by what people asked, or how to find out."""
+    found = semantic.questions(namespace, None, None).value
+    if found is None:
+        return
+    with st.container(border=True, gap="xsmall", key="would-bring"):
+        st.markdown("**What it would bring**")
+        if found.near_words:
+            st.markdown(plain(found.near_words))
+            if found.at is not None:
+                st.caption(f"Of the latest {many(found.looked_at, 'request')}, grouped at {clock(found.at)}.")
+        elif found.groups:
+            st.markdown("Nothing yet: there was no miss.")
+        else:
+            st.markdown(plain(found.empty))
+        if not found.empty or found.groupable:
+            words = "Show the questions" if found.groups else "Group them on Questions"
+            if st.button(words, key="to-questions", icon=":material/bubble_chart:"):
+                visit("pages/questions.py", {"namespace": namespace})
+
+
+def off(namespace: str) -> None:
+    """Draws what semantic lookup would bring, what it can and cannot do, and how to switch it on."""
     with st.container(border=True):
         st.markdown("### :material/hub: Semantic lookup is off")
         st.markdown(
             "It would answer a question with the stored answer to another question that means the same. Encore serves "
             "none on a cosine alone before labels of your own traffic show how often that is wrong."
         )
+        would_bring(namespace)
         with st.grid(2, min_column_width=280):
             with st.container(border=True, height="stretch"):
                 st.markdown(":material/gavel: **judge**, the way to begin")

@@ -101,8 +101,8 @@ def draw(questions: Sequence[Question], group: int) -> go.Figure:
                 y=sum(one.y * one.requests for one in of_group) / weight,
                 text=f"<b>{number}</b>",
                 showarrow=False,
-                font={"size": 14},
-                bgcolor="rgba(138, 146, 156, 0.25)",
+                font={"size": 14, "color": "#FFFFFF"},
+                bgcolor="rgba(49, 51, 63, 0.85)",
                 borderpad=2,
             )
     figure.update_layout(

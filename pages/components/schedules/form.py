@@ -20,16 +20,19 @@ from pages.components.shell.permissions import read_only
 
 AT_A_TIME = "At a time of day"
 EVERY = "At an interval"
+EVERY_DAY = "Every day"
+CHOSEN_DAYS = "Some days"
 USUAL_HOLD = "12 hours, or until its next run"
 EXAMPLE = "older than 7 days, every night at 03:00 UTC"
 EDITING = "schedule-editing"
 """The schedule that the form is of, as it was shown; none while it is of a new one."""
+_OF_FORM = ("schedule-name", "schedule-reason", "schedule-rhythm", "schedule-on", "schedule-at", "criteria-")
 _GIVEN = ("model", "pattern", "keywords", "tags", "key", "all")
 
 
 def fill_example() -> None:
     """Fills the form with the example; adds nothing."""
-    fill(Definition(name="Nightly", older_than_seconds=7 * 86_400, daily_at="03:00"))
+    fill(Definition(name="", older_than_seconds=7 * 86_400, daily_at="03:00"))
 
 
 def edit(schedule: Schedule) -> None:
@@ -46,7 +49,8 @@ def fill(definition: Definition) -> None:
         "schedule-name": definition.name,
         "schedule-reason": definition.reason,
         "schedule-rhythm": AT_A_TIME if definition.every_seconds is None else EVERY,
-        "schedule-days": list(definition.weekdays or WEEKDAYS),
+        "schedule-on": CHOSEN_DAYS if definition.weekdays else EVERY_DAY,
+        "schedule-days": list(definition.weekdays),
         "criteria-user": "",
         "criteria-keyword-mode": criteria.get("keyword_mode", "any"),
         "soft": definition.soft,
@@ -70,8 +74,8 @@ def fill(definition: Definition) -> None:
 
 def empty() -> None:
     """Empties the form: it is of a new schedule from now on."""
-    st.session_state.pop(EDITING, None)
-    st.session_state.update({"schedule-name": "", "schedule-reason": "", "criteria-selectors": []})
+    for name in [EDITING, "soft", "hold", *(name for name in st.session_state if name.startswith(_OF_FORM))]:
+        st.session_state.pop(name, None)
 
 
 def builder() -> None:
@@ -149,7 +153,9 @@ def rhythm() -> tuple[float | None, str | None, tuple[str, ...] | None]:
             return round(amount * UNITS[unit], 3), None, ()
         st.session_state.setdefault("schedule-at", time_of_day(3, 0))
         at = st.time_input("Time of day, UTC", step=300, key="schedule-at", width=160)
-        st.session_state.setdefault("schedule-days", list(WEEKDAYS))
+        on = st.segmented_control("On", [EVERY_DAY, CHOSEN_DAYS], default=EVERY_DAY, key="schedule-on", required=True)
+        if on == EVERY_DAY:
+            return None, f"{at:%H:%M}", ()
         days = st.pills(
             "Days, UTC", WEEKDAYS, selection_mode="multi", format_func=str.capitalize, key="schedule-days", wrap=True
         )

@@ -17,7 +17,7 @@ from pages.components.data import context, queries
 from pages.components.data.entry_filters import in_days
 from pages.components.display.namespaces import shown
 from pages.components.shell.address import LONGEST, given, put
-from pages.components.shell.namespace_choice import choose_namespace
+from pages.components.shell.namespace_choice import choose_namespace, others_stay
 
 Seconds = TypeVar("Seconds")
 
@@ -176,7 +176,10 @@ def form(*, without: Container[str] = (), namespace: str | None = None, on_chang
     values: dict[str, object] = {}
     with st.grid(2, min_column_width=280):
         if namespace is None:
-            values["namespace"] = choose_namespace(or_all=context.actor().may(Action.EVERYWHERE))
+            may_all = context.actor().may(Action.EVERYWHERE)
+            with st.container(gap=None):
+                values["namespace"] = choose_namespace(or_all=may_all)
+                others_stay(str(values["namespace"]), or_all=may_all)
         else:
             values["namespace"] = namespace
             _namespace_that_stays(namespace)

@@ -13,12 +13,11 @@ from pages.components.shell.address import carried
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One page of the menu: its file in `pages`, title, icon, and what it is for."""
+    """One page of the menu: its file in `pages`, title and icon."""
 
     file: str
     title: str
     icon: str
-    purpose: str
 
 
 _fold = component(
@@ -53,7 +52,6 @@ def draw(groups: Mapping[str, Sequence[Entry]], pages: Sequence[StreamlitPage], 
                     named[entry.title],
                     label=entry.title,
                     icon=entry.icon,
-                    help=entry.purpose,
                     width="stretch",
                     query_params=carried(),
                 )

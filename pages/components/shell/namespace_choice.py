@@ -10,8 +10,9 @@ import streamlit as st
 
 from core.keys import EVERYWHERE, NAMESPACE_PATTERN
 from pages.components.data import queries
-from pages.components.display.namespaces import shown, told_of
-from pages.components.shell.address import follow, given
+from pages.components.display.figures import many
+from pages.components.display.namespaces import named, shown, told_of
+from pages.components.shell.address import follow, given, put
 
 ALL = EVERYWHERE
 
@@ -45,3 +46,21 @@ def choose_namespace(
         width=width,
     )
     return chosen or default
+
+
+def others_stay(namespace: str, *, or_all: bool) -> None:
+    """Says under the control of a form that acts on one namespace that others stay as they are, and offers all.
+
+    The namespace may be the one of the page before.
+    """
+    others = set(queries.namespaces()) - {namespace}
+    if namespace == ALL or not others:
+        return
+    st.caption(f"Only in **{named(namespace, queries.naming())}**: {many(len(others), 'other')} stay as they are.")
+    if or_all:
+        st.button(":primary[Choose all namespaces]", key="everywhere", type="tertiary", on_click=_choose_all)
+
+
+def _choose_all() -> None:
+    st.session_state["namespace"] = ALL
+    put("namespace", ALL)

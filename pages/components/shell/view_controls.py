@@ -6,10 +6,14 @@ import streamlit as st
 
 from pages.components.data import queries
 from pages.components.data.view import DEFAULT_RANGE, RANGES, View, window_of
-from pages.components.display.text import one_line
-from pages.components.shell.address import follow, given
+from pages.components.display.namespaces import named
+from pages.components.display.text import literal, one_line
+from pages.components.shell.address import follow, given, put
 from pages.components.shell.custom_range import RANGE, choose_custom
 from pages.components.shell.namespace_choice import ALL, choose_namespace
+
+MODEL_PIXELS = 170
+"""Room for `encore-demo-large`, with which the controls stand in one row. What is chosen is said whole below them."""
 
 
 def choose_view() -> View:
@@ -22,6 +26,25 @@ def choose_view() -> View:
         namespace=None if namespace == ALL else namespace,
         model=model,
     )
+
+
+def say_filter(view: View) -> None:
+    """Draws, below the controls, that the page is of a part of the requests only, and the button that ends it."""
+    only = []
+    if view.model is not None:
+        only.append(f"model **{literal(view.model, 100)}**")
+    if view.namespace is not None:
+        only.append(f"namespace **{named(view.namespace, queries.naming())}**")
+    if not only:
+        return
+    with st.container(key="filtered", border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":material/filter_alt: **Filtered.** Only {' in '.join(only)}.", width="content")
+        st.button("Show all requests", key="show-all", icon=":material/filter_alt_off:", on_click=_show_all)
+
+
+def _show_all() -> None:
+    put("model", None)
+    put("namespace", None)
 
 
 def _choose_range() -> str:
@@ -42,7 +65,7 @@ def choose_model() -> str | None:
     """Draws the control of a model, of those that had requests; None for all of them."""
     models = [ALL, *queries.known_models()]
     write = follow("model", ALL, models)
-    chosen = st.selectbox("Model", models, key="model", width=125, format_func=_all_models, on_change=write)
+    chosen = st.selectbox("Model", models, key="model", width=MODEL_PIXELS, format_func=_all_models, on_change=write)
     return None if chosen == ALL else chosen
 
 

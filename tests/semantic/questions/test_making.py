@@ -66,3 +66,11 @@ def test_it_reports_its_progress_and_stops_between_two_batches(embedder, monkeyp
             should_stop=lambda: len(told) == 2,
         )
     assert told == [(2, 5), (4, 5)]
+
+
+def test_each_question_knows_the_nearest_other_if_it_is_near_enough(embedder, monkeypatch):
+    monkeypatch.setattr(making, "BATCH", 2)
+    card, cards, fee = "Where is my new card?", "Where is my card?", "How do birds fly south?"
+    made = make([a_record(text) for text in (fee, card, cards)], embedder, 9.0)
+    near = {name: place.near for name, place in made.places.items()}
+    assert near == {digest(card): digest(cards), digest(cards): digest(card), digest(fee): b""}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.metrics import RequestRecord
@@ -118,3 +119,27 @@ def test_as_plain_json_each_row_has_its_hit_rate():
     plain = asked(a_record(CARD), a_record(CARD, OutcomeKind.HIT)).to_dict()
     assert (plain["groups"][0]["requests"], plain["groups"][0]["hit_rate"]) == (2, 0.5)
     assert (plain["questions"][0]["requests"], plain["questions"][0]["hit_rate"]) == (2, 0.5)
+
+
+def test_what_semantic_lookup_would_bring_at_most_is_told():
+    near = msgspec.structs.replace(KNOWN, places={**KNOWN.places, digest(CARDS): Place(3, 0.8, 0.1, 0.5, digest(CARD))})
+    found = asked(
+        a_record(CARDS, scope="a", cost_usd=0.01),  # nothing was asked before
+        a_record(CARD, OutcomeKind.HIT, scope="a"),
+        a_record(CARDS, scope="a", cost_usd=0.02),  # asked before in its own words
+        a_record(CARDS, scope="b", cost_usd=0.04),  # the near one was asked in another scope
+        a_record(CARD, scope="b", cost_usd=0.08),
+        a_record(CARD, scope="c", cost_usd=0.16),
+        a_record(FEE, scope="c", cost_usd=0.32),  # near to nothing
+        a_record(CARDS, scope="c", cost_usd=0.64),
+        known=near,
+    )
+    assert (found.near_misses, found.near_usd) == (1, pytest.approx(0.64))
+    assert found.near_words == (
+        "Semantic lookup would have answered at most 1 of 7 misses (14.3 %), which cost $0.64: a near question had "
+        "been asked before. Guards and judge would refuse some of them."
+    )
+    assert found.to_dict()["near_words"] == found.near_words
+    assert asked().near_words == ""
+    nothing = "Semantic lookup would have answered none of 1 miss: no near question was asked before."
+    assert asked(a_record(FEE, scope="a")).near_words == nothing
