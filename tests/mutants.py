@@ -136,6 +136,20 @@ MUTANTS = (
         tests="tests/semantic/guards/test_languages.py",
     ),
     Mutant(
+        name="Russian ё is е in words that it makes others",
+        file="core/semantic/guards/wording.py",
+        old="folded in self.language.twins:",
+        new="not folded:",
+        tests="tests/semantic/guards/test_languages.py",
+    ),
+    Mutant(
+        name="letters that Russian does not have make no other language of a text",
+        file="core/semantic/guards/spoken.py",
+        old="if name in said and strange.search(text):",
+        new="if name in said and not text:",
+        tests="tests/semantic/guards/test_spoken.py",
+    ),
+    Mutant(
         name="English words in a text of another script make it English",
         file="core/semantic/guards/spoken.py",
         old="_MINE_OF_WORDS: Final = 0.75",

@@ -41,6 +41,7 @@ class Language:
         self.reporting = lists.get("reporting", frozenset())
         self.quoting = lists.get("quoting", frozenset())
         self.shared = lists.get("shared", frozenset())
+        self.twins = lists.get("twins", frozenset())
         self.passed_over = lists.get("passed_over", frozenset())
         self.unmarking = self.auxiliaries | self.pronouns | self.question_words
 

@@ -11,6 +11,7 @@ from .language import Language
 from .tokens import Token
 
 _ROMAN = {"II": 2, "III": 3, "IV": 4, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "XI": 11, "XII": 12, "XIII": 13, "XIV": 14}
+_ROMAN |= {"XV": 15, "XVI": 16, "XVII": 17, "XVIII": 18, "XIX": 19, "XX": 20, "XXI": 21}
 _PLAIN = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
 _THOUSAND: Final = 1000
 _LONG_TENS: Final = (60, 80)
@@ -91,14 +92,20 @@ def _spoken_number(tokens: Sequence[Token], position: int, language: Language) -
                 total, section, pending = (total + section + pending) * scale, 0, 0
             else:
                 total, section, pending = total + max(section + pending, 1) * scale, 0, 0
-        elif (value := numbers.get(word)) is not None:
+        elif (value := numbers.get(phrase := _two_words(tokens, position), numbers.get(word))) is not None:
             if position > start and not _has_room(pending, value, tokens[position - 1].word, language):
                 break
             pending += value
+            position += phrase in numbers
         else:
             break
         position += 1
     return total + section + pending, position
+
+
+def _two_words(tokens: Sequence[Token], position: int) -> str:
+    """This word and the next one, as a file joins the words of a phrase: quatre_vingt; empty at the last word."""
+    return f"{tokens[position].word}_{tokens[position + 1].word}" if position + 1 < len(tokens) else ""
 
 
 def _joins(language: Language, above: int, pending: int, following: int) -> bool:
@@ -117,6 +124,8 @@ def _has_room(pending: int, value: int, before: str, language: Language) -> bool
         return True
     if before == language.data.numbers.conjunction and pending < 10:
         return value >= 20
+    if pending >= 100 and pending % 100 == 0 and value < 100:  # двести пятьдесят
+        return True
     return pending % 10 == 0 and pending >= 20 and (value < 10 or (pending in _LONG_TENS and value < 20))
 
 

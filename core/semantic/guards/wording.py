@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from ...text import nfc
 from .language import Language, language
+from .letters import fold_letters
 from .numbers import Number, in_smaller_units, numbers_in
 from .patterns import Patterns
 from .tokens import Token, tokenize
@@ -27,6 +29,7 @@ _IDENTIFIER = re.compile(
     """,
     re.VERBOSE,
 )
+_WRITTEN = re.compile(r"[^\W\d_]+")
 _NUMERONYM = re.compile(r"\b([a-z])(\d{1,2})([a-z])\b")
 _SILENT = frozenset({",", "/", "'s"})
 _REACH = 6
@@ -82,11 +85,19 @@ class Wording:
         """The words in order, without those that the language's file says carry nothing; one word for what means the
         same, the stem of any other. A word whose place says nothing stands at the end, where there is one.
         """
-        words = tuple(_meaning(self, 0 if self.quotes else self.language.longest_phrase))
+        words = (*_meaning(self, 0 if self.quotes else self.language.longest_phrase), *self._twins)
         movable = [word for word in words if word in self.language.anywhere]
         if len(movable) != 1 or not self.language.reporting.isdisjoint(self.words):
             return words  # eats when and sleeps why; said when that he comes
         return (*(word for word in words if word not in movable), *movable)
+
+    @property
+    def _twins(self) -> Iterator[str]:
+        """Words as they are written, where a letter that is read as another one makes another word of them."""
+        if self.language.twins and not self.text.isascii():
+            for word in _WRITTEN.findall(nfc(self.text).lower()):
+                if (folded := fold_letters(word)) != word and folded in self.language.twins:
+                    yield word
 
     @cached_property
     def quotes(self) -> bool:

@@ -45,3 +45,42 @@ def test_latin_words_in_running_text_are_not_cut():
 def test_the_guards_know_these_languages_and_one_is_open():
     assert set(codes()) == {"ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "zh"}
     assert [code for code in codes() if language(code).data.is_open] == ["en"]
+
+
+@pytest.mark.parametrize(
+    ("question", "stored"),
+    [
+        ("Все ли знают?", "Всё ли знают?"),
+        ("Почему болит нёбо?", "Почему болит небо?"),
+        ("Где мы узнаём правду?", "Где мы узнаем правду?"),
+        ("Где мы узнае\u0308м правду?", "Где мы узнаем правду?"),
+    ],
+)
+def test_where_a_letter_makes_another_word_only_a_judge_may_serve(question, stored):
+    verdicts = [check(question, stored), check(stored, question)]
+    assert [(verdict.guard, verdict.judgeable) for verdict in verdicts] == [(Guard.WORDS, True)] * 2
+    assert check("Почему ёлка зелёная?", "Почему елка зеленая?").passed
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "numbers"),
+    [
+        ("quatre-vingt-dix-neuf", "fr", "99"),
+        ("quatre-vingts ou vingt-quatre", "fr", "80 24"),
+        ("cent quatre-vingt-dix", "fr", "190"),
+        ("soixante-dix-sept", "fr", "77"),
+        ("soixante et onze", "fr", "71"),
+        ("septante-deux et nonante et un", "fr", "72 91"),
+        ("quatre fois vingt", "fr", "4 * 20"),
+        ("entre dix et vingt", "fr", "10 20"),
+        ("dix-huit", "fr", "18"),
+        ("treinta y cinco", "es", "35"),
+        ("doscientos cincuenta", "es", "250"),
+        ("двести пятьдесят три", "ru", "253"),
+        ("тысяча девятьсот сорок первый", "ru", "1941"),
+        ("в XIX и XX веке", "ru", "19 20"),
+        ("one or first", "en", "1? 1?"),
+    ],
+)
+def test_numbers_in_words_are_read(text, code, numbers):
+    assert " ".join(wording_of(text, code).numbers) == numbers

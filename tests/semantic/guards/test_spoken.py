@@ -154,3 +154,23 @@ def test_a_portuguese_question_never_answers_one_of_a_neighbour(portuguese, othe
 
 def test_a_letter_of_most_languages_tells_none():
     assert spoken("Como lavar um tênis?").code == "pt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Де купити молоко?", "Можна пити каву перед сном?", "Чому небо синє?",
+        "Как да сменя паролата?", "Колко струва билет за метро?", "Може ли без виза?", "Как да купя билет за театър",
+        "Да ли могу без визе у Турску", "Где је музеј?", "Каде е музејот?", "Дзе купіць малако?",
+        "Музей хаана байдаг вэ?",
+    ],
+)  # fmt: skip
+def test_other_languages_of_its_script_are_no_russian(text):
+    assert spoken(text).code != "ru"
+
+
+@pytest.mark.parametrize(
+    "text", ["Огурцы когда солить?", "Где купить молоко?", "Столица Литвы", "почему не работает wifi"]
+)
+def test_russian_is_told_in_a_few_words(text):
+    assert spoken(text).code == "ru"
