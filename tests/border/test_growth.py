@@ -70,6 +70,7 @@ from core.semantic.guards.letters import fold_letters
 from core.semantic.guards.orders import order_in
 from core.semantic.guards.places import cut
 from core.semantic.guards.remainder import compare as compare_questions
+from core.semantic.guards.spoken import spoken
 from core.semantic.guards.wording import Wording
 from core.semantic.judge.prompt import Candidate, build_messages, dictates_verdict
 from core.semantic.judge.verdict import read_verdict
@@ -280,6 +281,7 @@ LOOKING: dict[str, tuple[Callable[[str], object], ...] | str] = {
         lambda text: cut(f"{text} a", f"b {text}"),
         lambda text: cut(text, text.translate(OTHER_LETTERS)),
     ),
+    "core/semantic/guards/spoken.py": (spoken,),
     "core/semantic/guards/remainder.py": (
         lambda text: compare_questions(text[:12_000], text[1:12_000]),
         lambda text: compare_questions(f"{text[:4000]} a {text[4000:8000]}", f"b {text[:8000]}"),

@@ -158,7 +158,7 @@ def test_what_is_done_is_on_record_under_the_address_of_the_login(visit, house):
     page.goto(f"{house.console.address}/invalidations?namespace=login&key={key}")
     settled(page)
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("button", name="Invalidate 1 entry in default", exact=True).click()
+    page.get_by_role("button", name="Invalidate 1 entry in login", exact=True).click()
     expect(page.get_by_text("hidden from every lookup now")).to_be_visible()
     assert house.services.audit.records(1, action="invalidate.applied")[0].actor == "olga@example.org"
 

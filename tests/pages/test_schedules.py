@@ -361,7 +361,7 @@ def test_running_one_now_shows_what_it_hides_and_does_it(open_page, services, as
     schedule = add(services, criteria={"model": "gpt-4o"})
     at = open_page("schedules")
     at.button(key=f"run-{schedule.id}").click().run()
-    assert "It hides at once **1 entry**: 100 % of the namespace." in said(at)
+    assert "It hides at once **1 entry**: 100 % of what is stored in **`default`**." in said(at)
     assert "A run can be undone for 12 h" in said(at)
     assert "undoing the latest brings back what both hid" in said(at)
     assert services.invalidation.history() == []

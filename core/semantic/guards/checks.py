@@ -266,7 +266,7 @@ def _roles(pair: _Pair) -> str:
     for word in sorted(ours.keys() & theirs.keys()):
         if frozenset((ours[word], theirs[word])) in pair.language.opposite_markers:
             return f"{ours[word]} {word} is not {theirs[word]} {word}"
-    swapped = _swapped(pair.a.parts, pair.b.parts)
+    swapped = _swapped(pair.a.parts, pair.b.parts, pair.language.clauses)
     return f"{swapped[0]} and {swapped[1]} are swapped" if swapped else ""
 
 
@@ -276,7 +276,7 @@ def _single(parts: Sequence[Part]) -> dict[str, str]:
     return {part.stem: part.marker for part in parts if counts[part.stem] == 1}
 
 
-def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | None:
+def _swapped(ours: Sequence[Part], theirs: Sequence[Part], clauses: Collection[str]) -> tuple[str, str] | None:
     """The two words that changed places, when all else is the same words in the same order and construction."""
     if [part.marker for part in ours] != [part.marker for part in theirs]:
         return None  # "payment on my card" is "card payment"
@@ -288,10 +288,9 @@ def _swapped(ours: Sequence[Part], theirs: Sequence[Part]) -> tuple[str, str] | 
         return None
     if last == first + 1 and not ours[last].marker:
         return None  # "pending payment" is "payment pending"
-    if any(
-        part.coordinated and not part.marker for part in (*ours[first + 1 : last + 1], *theirs[first + 1 : last + 1])
-    ):
-        return None  # "cats and dogs" are "dogs and cats"
+    between = (*ours[first + 1 : last + 1], *theirs[first + 1 : last + 1])
+    if any(part.coordinated and part.marker not in clauses for part in between):
+        return None  # "cats and dogs" are "dogs and cats"; "rinse and then dry" is not "dry and then rinse"
     return ours[first].stem, ours[last].stem
 
 
