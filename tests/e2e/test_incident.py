@@ -30,7 +30,7 @@ def confirm(page: Page) -> None:
     word = dialog.get_by_label("Type invalidate to confirm")
     if word.count():
         word.fill("invalidate")
-    dialog.get_by_role("button", name="Invalidate", exact=True).click()
+    dialog.get_by_role("button", name="Invalidate in").click()
     expect(dialog).to_be_hidden()
 
 

@@ -71,7 +71,7 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
     picture(page, "invalidations-confirm")
     if dialog.get_by_label("Type invalidate to confirm").count():
         dialog.get_by_label("Type invalidate to confirm").fill("invalidate")
-    dialog.get_by_role("button", name="Invalidate", exact=True).click()
+    dialog.get_by_role("button", name="Invalidate in").click()
     expect(page.get_by_text("2 entries are hidden from every lookup now.")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile(r"Undo \(4:\d\d left\)"))).to_be_visible()
     picture(page, "invalidations-held")
@@ -83,8 +83,8 @@ def test_from_a_miss_to_a_hit_to_an_invalidation_to_a_swept_cache(open_console, 
 
     visit(page, "Invalidations")
     page.get_by_role("button", name="More", exact=True).click()
-    page.get_by_role("button", name="Delete now").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete now").click()
+    page.get_by_role("button", name="Delete now…").click()
+    page.get_by_role("button", name="Delete now", exact=True).click()
     job = page.get_by_test_id("stVerticalBlock").filter(has=page.get_by_text("Sweep", exact=True)).last
     expect(job).to_contain_text("finished")
     expect(job).to_contain_text("2 deleted")
@@ -113,7 +113,7 @@ def test_an_undone_invalidation_brings_the_answer_back(open_console):
     dialog = page.get_by_role("dialog")
     if dialog.get_by_label("Type invalidate to confirm").count():
         dialog.get_by_label("Type invalidate to confirm").fill("invalidate")
-    dialog.get_by_role("button", name="Invalidate", exact=True).click()
+    dialog.get_by_role("button", name="Invalidate in").click()
     page.get_by_role("button", name=re.compile("^Undo")).first.click()
     expect(page.get_by_text("Undone: the answers are back")).to_be_visible()
     visit(page, "Playground")

@@ -49,6 +49,6 @@ def test_an_operator_has_them_grouped_by_a_worker(api):
 
 def test_what_is_told_has_a_field_for_each_of_core():
     rows = {"requests", "hit_rate"}
-    assert set(QuestionsOut.model_fields) == set(QuestionReport.__struct_fields__)
+    assert set(QuestionsOut.model_fields) == {*QuestionReport.__struct_fields__, "near_words"}
     assert set(GroupOut.model_fields) == {*QuestionGroup.__struct_fields__} | rows
     assert set(QuestionOut.model_fields) == {*Question.__struct_fields__} | rows

@@ -29,7 +29,7 @@ from workers.queue import JobQueue
 NAMESPACE = "default"
 JUDGING = Threshold(mode=SemanticMode.JUDGE, grey=0.7, serve=None)
 EMBEDDER = WordLlamaEmbedder().identity.digest.hex()
-ASKED = "How do I activate my new card?"
+ASKED = "How do I get my card activated?"
 STORED = "How can I activate my card?"
 
 

@@ -75,6 +75,7 @@ class RoleData(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     markers: str = ""
     compound: str = ""
     particles: str = ""
+    telling: str = ""
     clauses: str = ""
     passive: tuple[str, ...] = ()
     agent: str = ""

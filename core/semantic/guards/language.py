@@ -14,6 +14,8 @@ from .letters import script_of
 from .patterns import Patterns
 from .stems import Stems
 
+_UNITS = "MHz MPa MΩ MV MW MJ Mg PF Mb Mbit Gb Gbit Kb Kbit Cal Ms"
+"""Units that are others in small letters or with another capital, in every language: 3 mg, 3 Mg."""
 _STEMS_KEPT = 8192
 _NAMED = frozenset(
     {
@@ -75,6 +77,7 @@ class Language:
         self.markers = {word: words[0] for words in _alternatives(data.roles.markers) for word in words}
         self.coordinators = frozenset(data.roles.coordinators.split())
         self.compound = frozenset(data.roles.compound.split())
+        self.telling = frozenset(data.roles.telling.split())
         self.particles = frozenset(data.roles.particles.split())
         self.clauses = frozenset(data.roles.clauses.split())
         self.agent = data.roles.agent
@@ -92,7 +95,7 @@ class Language:
         light += [prefix + word for prefix in self.negative_prefixes for word in light]
         self.weightless = frozenset(map(self.stem, (*light, *self.coordinators, *self.numbers, *self.scales)))
         self.longest_phrase = max(map(len, (*self.nothing, *self.greetings, *self.same)), default=1)
-        self.case_decides = frozenset(data.names.case_decides.split())
+        self.case_decides = frozenset((*data.names.case_decides.split(), *_UNITS.split()))
 
         self._prefixes, self._suffixes = _affixes(data.tokens.prefixes), _affixes(data.tokens.suffixes)
         self.known = frozenset(_known(data))

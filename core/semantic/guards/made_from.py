@@ -30,7 +30,12 @@ def added(a: Wording, b: Wording) -> str:
 
     Where each has words that the other lacks the cosine moves.
     """
-    if a.quotes and b.quotes and a.weighty == b.weighty and (exchanged := a.word_set ^ b.word_set):
+    if (
+        a.quotes
+        and b.quotes
+        and (exchanged := a.word_set ^ b.word_set)
+        and (a.weighty == b.weighty or _are_close(a, b))
+    ):
         return f"they ask about words, and only one has {min(exchanged)}"
     less, more = sorted((a, b), key=lambda text: len(text.matter))
     if not less.matter.keys() <= more.matter.keys() or not _are_close(a, b):
@@ -57,13 +62,27 @@ def moved(a: Wording, b: Wording) -> str:
         return ""
     ours, theirs = _ordered(a, b)
     if [part.stem for part in ours] == [part.stem for part in theirs]:
-        return ""
+        return _other_parts(ours, theirs, a.language.telling) or _other_choice(a, b)
     is_same = (
         _roles(ours) == _roles(theirs)
         or _is_turned(ours, theirs, a.language.compound)
         or _is_turned(theirs, ours, a.language.compound)
     )
     return "" if is_same else "the same words in another order"
+
+
+def _other_parts(ours: Sequence[Part], theirs: Sequence[Part], telling: Collection[str]) -> str:
+    for one, other in zip(ours, theirs, strict=True):
+        markers = {one.marker, other.marker}
+        if len(markers) == 2 and "" not in markers and not markers.isdisjoint(telling):
+            return f"{one.marker} {one.stem} is not {other.marker} {one.stem}"
+    return ""
+
+
+def _other_choice(a: Wording, b: Wording) -> str:
+    """Both of two, or one of them: and, or."""
+    ours, theirs = (text.word_set & text.language.coordinators for text in (a, b))
+    return f"{min(ours - theirs)} is not {min(theirs - ours)}" if ours - theirs and theirs - ours else ""
 
 
 def _without(words: Counter[str], left_out: Collection[str]) -> dict[str, int]:

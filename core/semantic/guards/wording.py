@@ -26,6 +26,8 @@ _IDENTIFIER = re.compile(
     | \b \w+ (?: \.\w+ ){0,8} \( \)                        # call(); bounded, as it is tried at every word
     | \b \w+ \. (?: py|js|ts|json|ya?ml|toml|md|txt|csv|html|css|sh|sql|java|go|rs|cpp|c|h ) \b
     | \b E [A-Z]{3,} \b                                    # ENOENT
+    | [=!<>]=+ | && | \|\| | \+\+ | [+*/-]= | \[\^ | \\\w | ~/ | (?<=\w\s)[<>](?=\s\w) | (?<=\w)[<>](?=\w)
+    | (?<![\w*&!~]) (?: [!&~] | \*(?!\w[\w\ ]{0,40}\*) ) (?=[a-z])    # not x, a pointer; no *emphasis*
     """,
     re.VERBOSE,
 )
@@ -106,7 +108,7 @@ class Wording:
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
-        """Names of code: options, functions, files, error codes; as written."""
+        """Names and signs of code: options, functions, files, error codes, operators; as written."""
         return frozenset(_IDENTIFIER.findall(self.text))
 
     @cached_property
@@ -224,7 +226,8 @@ def _meaning(text: Wording, longest: int) -> list[str]:
                 meaning.append(same)
             place += len(phrase)
         elif number := numbers.get(place):
-            meaning.append(number.plain.removesuffix("?"))
+            # "un" and "una" make two nouns of one: un pez, una pez.
+            meaning.append(words[place] if number.plain.endswith("?") else number.plain)
             place = number.end
         else:
             if words[place] not in _SILENT:

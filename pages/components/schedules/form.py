@@ -27,10 +27,21 @@ USUAL_HOLD = "12 hours, or until its next run"
 EXAMPLE = "older than 7 days, every night at 03:00 UTC"
 EDITING = "schedule-editing"
 """The schedule that the form is of, as it was shown; none while it is of a new one."""
-_OF_FORM = (
-    *("schedule-name", "schedule-reason", "schedule-rhythm", "schedule-on", "schedule-days", "schedule-at"),
-    *("schedule-every", "schedule-unit", "criteria-"),
-)
+_EMPTY: dict[str, object] = {
+    **dict.fromkeys(("schedule-name", "schedule-reason", "criteria-pattern", "criteria-user", "criteria-key"), ""),
+    **dict.fromkeys(("criteria-model", "criteria-age"), None),
+    "schedule-rhythm": AT_A_TIME,
+    "schedule-on": EVERY_DAY,
+    "schedule-at": time_of_day(3, 0),
+    "schedule-every": 6.0,
+    "schedule-unit": "hours",
+    "criteria-unit": "days",
+    "criteria-keyword-mode": "any",
+    "soft": False,
+    "hold": USUAL_HOLD,
+}
+"""What the fields of a new schedule have. Given to each: a browser keeps what it shows until it is told another value."""
+_LISTS = ("schedule-days", "criteria-selectors", "criteria-keywords", "criteria-tags")
 _GIVEN = ("model", "pattern", "keywords", "tags", "key", "all")
 
 
@@ -78,8 +89,8 @@ def fill(definition: Definition) -> None:
 
 def empty() -> None:
     """Empties the form: it is of a new schedule from now on."""
-    for name in [EDITING, "soft", "hold", *(name for name in st.session_state if name.startswith(_OF_FORM))]:
-        st.session_state.pop(name, None)
+    st.session_state.pop(EDITING, None)
+    st.session_state.update(_EMPTY | {name: [] for name in _LISTS})
 
 
 def builder() -> None:
