@@ -89,7 +89,7 @@ def test_an_answer_is_hidden_with_the_keyboard_alone(open_console, wrong_answer)
         focused = page.evaluate("document.activeElement.innerText") or ""
         inside = page.evaluate("document.querySelector('[role=dialog]').contains(document.activeElement)")
         assert inside, "the keyboard leaves the dialog"
-        if focused.strip().endswith("Invalidate"):
+        if "Invalidate in" in focused:
             break
     page.keyboard.press("Enter")
     expect(page.get_by_text("hidden from every lookup now.")).to_be_visible()
