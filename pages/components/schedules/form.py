@@ -40,7 +40,7 @@ _EMPTY: dict[str, object] = {
     "soft": False,
     "hold": USUAL_HOLD,
 }
-"""What the fields of a new schedule have. Given to each: a browser keeps what it shows until it is told another value."""
+"""What the fields of a new schedule have. Each is given it: a browser shows what it has until it is told another."""
 _LISTS = ("schedule-days", "criteria-selectors", "criteria-keywords", "criteria-tags")
 _GIVEN = ("model", "pattern", "keywords", "tags", "key", "all")
 

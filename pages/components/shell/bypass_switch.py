@@ -98,7 +98,8 @@ def _opening(key: str) -> None:
 def _dialog() -> None:
     st.markdown(
         "Requests then go straight to the provider: they get no stored answer, and each one costs money. Nothing is "
-        "deleted. Every process obeys within a second, also while Redis refuses writes."
+        "deleted. Every process obeys within a second, also while Redis refuses writes. It lasts until somebody turns "
+        "it off."
     )
     names = [EVERYTHING, *queries.namespaces()]
     linked = given("namespace")
@@ -118,13 +119,18 @@ def _dialog() -> None:
         note = st.text_input("Reason, shown to others", max_chars=200, key="bypass-note") or ""
     may = context.actor().may(Action.BYPASS)
     turns_on = chosen not in on
-    if st.button(
-        "Bypass the cache" if turns_on else "Use the cache again",
-        key="bypass-turn",
-        type="primary",
-        icon=":material/alt_route:" if turns_on else ":material/undo:",
-        disabled=not may or chosen is None,
-    ):
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Cancel", key="bypass-cancel"):
+            _close()
+            st.rerun()
+        is_asked = st.button(
+            "Bypass the cache" if turns_on else "Use the cache again",
+            key="bypass-turn",
+            type="primary",
+            icon=":material/alt_route:" if turns_on else ":material/undo:",
+            disabled=not may or chosen is None,
+        )
+    if is_asked:
         if chosen and actions.turn_bypass(chosen, turns_on, note=note) is not None:
             _close()
             st.rerun()
